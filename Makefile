@@ -1,0 +1,45 @@
+# Two commands do everything: `make run` and `make test`. Both install what is missing first.
+CARGO ?= cargo
+CONFIG ?= config/demo.toml
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+
+.PHONY: help run test test-core test-box kernel-test lint bench setup setup-test clean
+
+help:
+	@echo "make run          five test cameras, a program, recordings under ./demo-data"
+	@echo "make test         every test: core, graph, wire and kernel"
+	@echo "make lint         rustfmt and clippy, warnings are errors"
+	@echo "make bench        the figures of the README, each beside its reference"
+	@echo "make kernel-test  the program on real V4L2, ALSA and USB drivers in a guest kernel"
+	@echo "make setup        install what building and running need (apt; sudo when not root)"
+
+setup:
+	@scripts/setup run
+
+setup-test:
+	@scripts/setup test
+
+run: setup
+	$(CARGO) build --release --bin cuebox
+	@exec $(TARGET)/release/cuebox run --config $(CONFIG)
+
+test: setup-test lint
+	$(CARGO) test --workspace
+	$(CARGO) build --release --bin cuebox
+	CUEBOX=$(TARGET)/release/cuebox tests/kernel/run
+
+kernel-test: setup-test
+	$(CARGO) build --release --bin cuebox
+	CUEBOX=$(TARGET)/release/cuebox tests/kernel/run
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+bench: setup-test
+	$(CARGO) build --release --bin cuebox
+	$(CARGO) bench --bench figures
+
+clean:
+	$(CARGO) clean
+	rm -rf demo-data

@@ -1,0 +1,149 @@
+//! Every command is answered exactly once, and an id means one command for ever (for the last [`REMEMBERED`]).
+//!
+//! A command that changed something acts at once and is answered when it is durable, or after 500 ms with an alert
+//! that the disk is slow. An id that comes again is answered as the first was, and does nothing; while the first waits
+//! for its answer, so does the other.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::command::{Answer, Command, Envelope, Origin};
+use crate::ids::{CommandId, Ticket};
+use crate::status::Severity;
+
+use super::context::Context;
+use super::effect::Effect;
+use super::timers::Reason;
+
+/// Ids that are remembered.
+pub const REMEMBERED: usize = 10_000;
+/// A command is answered at last after this, durable or not.
+const SPEAKS: Duration = Duration::from_millis(500);
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Answers {
+    seen: BTreeMap<CommandId, Seen>,
+    order: VecDeque<CommandId>,
+    /// Commands that wait to be durable.
+    tickets: BTreeMap<Ticket, CommandId>,
+    /// Tickets that were given out.
+    given: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Seen {
+    body: u64,
+    origin: Origin,
+    /// Whoever sent the same again before the answer was known.
+    waiting: Vec<Origin>,
+    answer: Option<Answer>,
+}
+
+impl Answers {
+    /// True when the command is new and is to be acted on; otherwise it is answered, or will be.
+    pub fn admit(&mut self, context: &mut Context, envelope: &Envelope) -> bool {
+        let Envelope { id, origin, command } = envelope;
+        let body = fingerprint(command);
+        let Some(seen) = self.seen.get_mut(id) else {
+            self.remember(id.clone(), Seen { body, origin: *origin, waiting: Vec::new(), answer: None });
+            return true;
+        };
+        if seen.body != body {
+            let why = format!("the id `{id}` was used for another command");
+            answer(context, id, *origin, Answer::Conflict { why });
+        } else if let Some(first) = seen.answer.clone() {
+            answer(context, id, *origin, Answer::Duplicate { first: Box::new(first) });
+        } else {
+            seen.waiting.push(*origin);
+        }
+        false
+    }
+
+    /// Gives the answer, to whoever asked and to whoever asked again.
+    pub fn give(&mut self, context: &mut Context, id: &CommandId, given: Answer) {
+        let Some(seen) = self.seen.get_mut(id).filter(|seen| seen.answer.is_none()) else { return };
+        seen.answer = Some(given.clone());
+        answer(context, id, seen.origin, given.clone());
+        for origin in std::mem::take(&mut seen.waiting) {
+            answer(context, id, origin, Answer::Duplicate { first: Box::new(given.clone()) });
+        }
+    }
+
+    /// The command acted; it is answered when that is durable.
+    pub fn persist(&mut self, context: &mut Context, id: &CommandId) {
+        self.given += 1;
+        let ticket = Ticket(self.given);
+        self.tickets.insert(ticket, id.clone());
+        context.effects.push_back(Effect::Persist { ticket });
+        context.start_timer(Reason::AnswerLate(ticket), SPEAKS);
+    }
+
+    /// The journal is durable up to this ticket, and with it everything before.
+    pub fn persisted(&mut self, context: &mut Context, ticket: Ticket) {
+        let later = self.tickets.split_off(&Ticket(ticket.0 + 1));
+        let durable = std::mem::replace(&mut self.tickets, later);
+        if self.tickets.is_empty() {
+            context.alerts.clear("disk_slow", "");
+        }
+        for (ticket, id) in durable {
+            context.timers.stop(&Reason::AnswerLate(ticket));
+            self.give(context, &id, Answer::Done);
+        }
+    }
+
+    pub fn persist_failed(&mut self, context: &mut Context, ticket: Ticket, why: &str) {
+        let text = format!("commands act, but cannot be written to the journal: {why}");
+        context.alert_once("journal_failed", "", Severity::Warning, text);
+        self.speak(context, ticket);
+    }
+
+    pub fn late_timer(&mut self, context: &mut Context, ticket: Ticket) {
+        let text = "the disk is slow: commands act, but become durable late";
+        context.alert_once("disk_slow", "", Severity::Warning, text);
+        self.speak(context, ticket);
+    }
+
+    /// Every command was answered.
+    pub fn all_given(&self) -> bool {
+        self.tickets.is_empty()
+    }
+
+    pub fn check(&self, context: &Context) {
+        assert_eq!(self.seen.len(), self.order.len(), "each id is remembered once");
+        assert!(self.order.len() <= REMEMBERED, "memory is bounded");
+        for (ticket, id) in &self.tickets {
+            assert!(context.timers.is_set(&Reason::AnswerLate(*ticket)), "{id} is answered at last");
+        }
+    }
+
+    fn speak(&mut self, context: &mut Context, ticket: Ticket) {
+        context.timers.stop(&Reason::AnswerLate(ticket));
+        if let Some(id) = self.tickets.remove(&ticket) {
+            self.give(context, &id, Answer::Done);
+        }
+    }
+
+    fn remember(&mut self, id: CommandId, seen: Seen) {
+        if self.order.len() >= REMEMBERED {
+            // One that still waits for its answer is never forgotten; there are few of those.
+            let given = |id: &CommandId| self.seen.get(id).is_none_or(|seen| seen.answer.is_some());
+            if let Some(oldest) = self.order.iter().position(given).and_then(|place| self.order.remove(place)) {
+                self.seen.remove(&oldest);
+            }
+        }
+        self.order.push_back(id.clone());
+        self.seen.insert(id, seen);
+    }
+}
+
+fn answer(context: &mut Context, id: &CommandId, origin: Origin, answer: Answer) {
+    context.effects.push_back(Effect::Answer { id: id.clone(), origin, answer });
+}
+
+/// FNV-1a over the command's serde form: the same for the same command, in every build.
+fn fingerprint(command: &Command) -> u64 {
+    let text = serde_json::to_string(command).unwrap_or_default();
+    crate::journal::fnv1a(text.as_bytes())
+}

@@ -1,0 +1,85 @@
+//! What is to be done once, in order. What is to *be* the case is [`super::Wanted`].
+
+use serde::{Deserialize, Serialize};
+
+use crate::command::{Answer, Origin};
+use crate::grid::FrameIndex;
+use crate::ids::{CommandId, SegmentId, ShowId, SlotId, Ticket};
+use crate::time::Wall;
+use crate::timeline::Entry;
+
+use super::event::Sealed;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// Tell whoever sent the command.
+    Answer {
+        id: CommandId,
+        origin: Origin,
+        answer: Answer,
+    },
+    /// Make the journal durable up to here, then say `Persisted` with this ticket.
+    Persist {
+        ticket: Ticket,
+    },
+    Vault(VaultOp),
+    /// Take a picture of this slot now.
+    Snapshot {
+        slot: SlotId,
+    },
+    /// Read the configuration again; answer with `ConfigLoaded` or `ConfigRejected`.
+    Reload,
+    /// Everything is sealed: start the process anew.
+    Restart,
+}
+
+/// Work for the vault. Done in the order given.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VaultOp {
+    /// Make the show's folder and manifest. A show that exists already goes on: its manifest takes the new origin.
+    OpenShow(NewShow),
+    /// A line of the show's timeline, synced before the next.
+    Timeline {
+        show: ShowId,
+        entry: Entry,
+    },
+    /// The recorder opened this file; it gets its row.
+    SegmentOpened {
+        segment: SegmentId,
+        /// Show frame of its first picture.
+        first_frame: u64,
+    },
+    /// The file is complete. With `clean` false and no frames, its recorder never told: the file itself must be read.
+    SegmentSealed {
+        segment: SegmentId,
+        first_frame: u64,
+        sealed: Sealed,
+    },
+    CloseShow {
+        show: ShowId,
+        ended: Wall,
+    },
+    /// Tombstone, unlink, drop the row.
+    Remove {
+        segment: SegmentId,
+        why: String,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewShow {
+    pub id: ShowId,
+    pub name: String,
+    pub box_id: String,
+    pub started: Wall,
+    pub width: u32,
+    pub height: u32,
+    pub fps: u32,
+    /// Grid position of the show's frame `origin_frame`.
+    pub origin: FrameIndex,
+    /// 0, unless the show went on after a reboot: the grid then counts from another zero.
+    #[serde(default)]
+    pub origin_frame: u64,
+}

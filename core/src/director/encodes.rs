@@ -1,0 +1,275 @@
+//! Which encodes run. The plan says what each may use; this says which of them are needed now and keeps them alive.
+//!
+//! The plan is made for all that the configuration may ask for, not for what runs at the moment: so a camera that
+//! comes later never changes the size or rate of an encode that is running.
+//!
+//! | state of an encode | then |
+//! |---|---|
+//! | (none) | needed and granted → Running |
+//! | Running | not needed → (none); another grant → Running with a new epoch; error, or no frame for 5 s → Cooling |
+//! | Cooling | not needed → (none); after its wait → Running with a new epoch |
+//!
+//! An encode whose source puts out nothing is not to blame; that is the source's machine's business.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::Config;
+use crate::device::Encoders;
+use crate::encode_plan::{Grant, Plan, RateControl, Wishes, plan};
+use crate::ids::{Epoch, SlotId};
+use crate::status::{EncodeStatus, Severity};
+use crate::time::Mono;
+
+use super::backoff::{Backoff, Pace};
+use super::context::{Context, Silence};
+use super::event::{EncodeJob, Fact};
+use super::timers::Reason;
+use super::wanted::Encode;
+
+/// From starting an encoder to its first frame.
+const OPENS: Duration = Duration::from_secs(10);
+/// An encoder puts out a frame for each that it is given; none for this long means that it hangs.
+const STALLS: Duration = Duration::from_secs(5);
+const FORGIVES: Duration = Duration::from_secs(60);
+const PACE: Pace = Pace::ms(500, 10_000);
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Encodes {
+    encoders: Option<Encoders>,
+    planned: Option<Wishes>,
+    plan: Plan,
+    jobs: BTreeMap<EncodeJob, Work>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Work {
+    epoch: Epoch,
+    grant: Grant,
+    state: State,
+    backoff: Backoff,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    Running { since: Mono, progressed: Option<Mono> },
+    Cooling,
+}
+
+impl Encodes {
+    pub fn probed(&mut self, encoders: Encoders) {
+        self.encoders = Some(encoders);
+        self.planned = None;
+    }
+
+    pub fn encoders(&self) -> Encoders {
+        self.encoders.clone().unwrap_or_default()
+    }
+
+    /// The encode that gives `job` its frames, with its epoch, when it runs.
+    pub fn source(&self, job: EncodeJob) -> Option<(EncodeJob, Epoch)> {
+        let from = self.shared(job);
+        self.jobs.get(&from).filter(|work| work.is_running()).map(|work| (from, work.epoch))
+    }
+
+    /// Whether frames have come out of the encode that `job` uses.
+    pub fn is_warm(&self, job: EncodeJob) -> bool {
+        let work = self.jobs.get(&self.shared(job));
+        work.is_some_and(|work| matches!(work.state, State::Running { progressed: Some(_), .. }))
+    }
+
+    pub fn is_current(&self, job: EncodeJob, epoch: Epoch) -> bool {
+        self.jobs.get(&job).is_some_and(|work| work.epoch == epoch && work.is_running())
+    }
+
+    /// Makes the running encodes fit to what is needed.
+    pub fn follow(&mut self, context: &mut Context, config: &Config, needed: &BTreeSet<EncodeJob>) {
+        self.make_plan(context, config);
+        let needed: BTreeSet<EncodeJob> = needed.iter().map(|job| self.shared(*job)).collect();
+        let idle: Vec<EncodeJob> = self.jobs.keys().filter(|job| !needed.contains(job)).copied().collect();
+        for job in idle {
+            self.drop_job(context, job);
+        }
+        for job in needed {
+            let Some(grant) = self.plan.grants.get(&job) else {
+                self.drop_job(context, job);
+                continue;
+            };
+            match self.jobs.get_mut(&job) {
+                Some(work) if work.grant == *grant => {}
+                Some(work) => {
+                    work.grant = grant.clone();
+                    work.start(context, job);
+                }
+                None => {
+                    let mut work = Work {
+                        epoch: Epoch::default(),
+                        grant: grant.clone(),
+                        state: State::Cooling,
+                        backoff: Backoff::default(),
+                    };
+                    work.start(context, job);
+                    self.jobs.insert(job, work);
+                }
+            }
+        }
+    }
+
+    pub fn fact(&mut self, context: &mut Context, job: EncodeJob, fact: &Fact) {
+        let Some(work) = self.jobs.get_mut(&job) else { return };
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the other facts belong to other jobs")]
+        match fact {
+            Fact::FirstBuffer => {
+                self.progressed(context, job);
+            }
+            Fact::Failed { detail, .. } => work.fail(context, job, detail),
+            Fact::Ended => work.fail(context, job, "it ended"),
+            _ => {}
+        }
+    }
+
+    /// True when anything but a counter changed.
+    pub fn progressed(&mut self, context: &mut Context, job: EncodeJob) -> bool {
+        let Some(Work { state: State::Running { progressed, .. }, .. }) = self.jobs.get_mut(&job) else { return false };
+        context.start_timer(Reason::EncodeStalls(job), STALLS);
+        let first = progressed.replace(context.now).is_none();
+        if first {
+            context.alerts.clear("encode_failed", &job.to_string());
+        }
+        first
+    }
+
+    /// `fed`: since when its source puts out frames, if it does.
+    pub fn stall_timer(&mut self, context: &mut Context, job: EncodeJob, fed: Option<Mono>) {
+        let Some(work) = self.jobs.get_mut(&job) else { return };
+        let State::Running { since, progressed } = work.state else { return };
+        let (last, limit) = progressed.map_or((since, OPENS), |at| (at, STALLS));
+        let Some(fed) = fed else { return context.start_timer(Reason::EncodeStalls(job), limit) };
+        match context.silent(last.max(fed), limit) {
+            Silence::NotYet(again) => context.timers.set(Reason::EncodeStalls(job), again),
+            Silence::Yes => work.fail(context, job, "it puts out nothing"),
+        }
+    }
+
+    pub fn retry_timer(&mut self, context: &mut Context, job: EncodeJob) {
+        if let Some(work) = self.jobs.get_mut(&job) {
+            work.start(context, job);
+        }
+    }
+
+    pub fn wish(&self) -> BTreeMap<EncodeJob, Encode> {
+        let wish = |work: &Work| {
+            let bitrate_bps = match work.grant.control {
+                RateControl::Stream { max_bps, .. } => max_bps,
+                RateControl::Steady { average_bps } => average_bps,
+            };
+            Encode { epoch: work.epoch, grant: work.grant.clone(), bitrate_bps }
+        };
+        self.jobs.iter().filter(|(_, work)| work.is_running()).map(|(job, work)| (*job, wish(work))).collect()
+    }
+
+    pub fn status(&self) -> Vec<EncodeStatus> {
+        let granted = |job: EncodeJob, grant: &Grant, why| EncodeStatus {
+            job: job.to_string(),
+            element: Some(grant.element.clone()),
+            width: grant.width,
+            height: grant.height,
+            fps: grant.fps,
+            why,
+        };
+        let own = self.jobs.iter().map(|(job, work)| {
+            let why = (!work.is_running()).then(|| "failed, is tried again".to_owned());
+            granted(*job, &work.grant, why)
+        });
+        let shared = self.plan.shared.iter().filter_map(|(job, from)| {
+            let work = self.jobs.get(from)?;
+            Some(granted(*job, &work.grant, Some(format!("shares the encode of {from}"))))
+        });
+        let refused = self.plan.refused.iter().map(|(job, why)| EncodeStatus {
+            job: job.to_string(),
+            element: None,
+            width: 0,
+            height: 0,
+            fps: 0,
+            why: Some(why.clone()),
+        });
+        own.chain(shared).chain(refused).collect()
+    }
+
+    pub fn check(&self, context: &Context) {
+        for (job, work) in &self.jobs {
+            assert!(self.plan.grants.get(job) == Some(&work.grant), "{job} runs as it was granted");
+            let waits = context.timers.is_set(&Reason::EncodeRetries(*job));
+            assert_eq!(waits, !work.is_running(), "a failed encode is tried again: {job}");
+            let watched = context.timers.is_set(&Reason::EncodeStalls(*job));
+            assert_eq!(watched, work.is_running(), "a running encode is watched: {job}");
+        }
+    }
+
+    fn drop_job(&mut self, context: &mut Context, job: EncodeJob) {
+        self.jobs.remove(&job);
+        context.timers.stop(&Reason::EncodeStalls(job));
+        context.timers.stop(&Reason::EncodeRetries(job));
+        context.alerts.clear("encode_failed", &job.to_string());
+    }
+
+    fn shared(&self, job: EncodeJob) -> EncodeJob {
+        self.plan.shared.get(&job).copied().unwrap_or(job)
+    }
+
+    fn make_plan(&mut self, context: &mut Context, config: &Config) {
+        let Some(encoders) = &self.encoders else { return };
+        let program = &config.program;
+        let slots: BTreeSet<SlotId> = config.slots.keys().copied().filter(|_| config.record.slots).collect();
+        let wishes = Wishes {
+            width: program.width,
+            height: program.height,
+            fps: program.fps,
+            video_bitrate_bps: program.video_bitrate_bps,
+            min_video_bitrate_bps: program.min_video_bitrate_bps,
+            stream: !config.legs.is_empty(),
+            program_record: config.record.program,
+            slots,
+        };
+        if self.planned.as_ref() == Some(&wishes) {
+            return;
+        }
+        self.plan = plan(encoders, &wishes);
+        self.planned = Some(wishes);
+        let refused = self.plan.refused.iter().map(|(job, why)| format!("{job} is not encoded: {why}"));
+        let text = refused.chain(self.plan.notes.iter().cloned()).collect::<Vec<_>>().join("; ");
+        if text.is_empty() {
+            context.alerts.clear("encode_plan", "");
+        } else {
+            context.alerts.raise(context.now, "encode_plan", "", Severity::Warning, text);
+        }
+    }
+}
+
+impl Work {
+    const fn is_running(&self) -> bool {
+        matches!(self.state, State::Running { .. })
+    }
+
+    fn start(&mut self, context: &mut Context, job: EncodeJob) {
+        self.epoch = context.new_epoch();
+        self.state = State::Running { since: context.now, progressed: None };
+        context.timers.stop(&Reason::EncodeRetries(job));
+        context.start_timer(Reason::EncodeStalls(job), OPENS);
+    }
+
+    fn fail(&mut self, context: &mut Context, job: EncodeJob, why: &str) {
+        let State::Running { since, .. } = self.state else { return };
+        context.timers.stop(&Reason::EncodeStalls(job));
+        if context.now.since(since) >= FORGIVES {
+            self.backoff.reset();
+        }
+        self.state = State::Cooling;
+        let text = format!("the encoder {} for {job} failed: {why}", self.grant.element);
+        context.alerts.raise(context.now, "encode_failed", &job.to_string(), Severity::Error, text);
+        context.start_retry(Reason::EncodeRetries(job), &mut self.backoff, PACE);
+    }
+}

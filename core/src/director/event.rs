@@ -1,0 +1,261 @@
+//! What happened: everything the director ever learns. Past tense, serialisable (the journal holds these), and every
+//! fact of an asynchronous job carries the epoch that the job was wished with.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::command::Envelope;
+use crate::config::Config;
+use crate::device::{Camera, Encoders};
+use crate::grid::FrameIndex;
+use crate::ids::{Epoch, LegId, Port, SegmentId, ShowId, SlotId, SwitchId, Ticket, Track};
+use crate::time::Wall;
+
+use super::effect::NewShow;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    /// Somebody wants something.
+    Commanded(Envelope),
+    /// The time that [`super::Director::poll_deadline`] gave has come. Timers fire on this event only, so that a
+    /// replay needs no clock.
+    DeadlineReached,
+    /// A job of the media graph told something.
+    Media {
+        job: Job,
+        epoch: Epoch,
+        fact: Fact,
+    },
+    /// Counters of jobs that went on since the last sample. Their absence is what the director judges.
+    Progressed(Vec<Progress>),
+    /// A camera is there, or something about it changed (its node, its sound card).
+    CameraPlugged(Camera),
+    CameraUnplugged {
+        port: Port,
+    },
+    /// Encoders were probed; sent once at start, and again when the probe was repeated.
+    EncodersProbed(Encoders),
+    Vault(VaultFact),
+    /// The wall clock was read (at start), or its trust changed.
+    ClockRead(Wall),
+    /// `reload` found a good configuration.
+    ConfigLoaded(Box<Config>),
+    /// `reload` found a bad one; the old one stays.
+    ConfigRejected {
+        why: String,
+    },
+    /// A part of the box panicked and was restarted in place.
+    ShellRestarted {
+        shell: String,
+    },
+    /// The process is to end: everything is sealed and the show is closed; see [`super::Director::quiesced`].
+    ShutdownRequested,
+}
+
+/// One pipeline of the media graph, or one part of it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Job {
+    /// A slot's picture, with the sound that comes with it (test, file, network).
+    Capture(SlotId),
+    /// A slot's sound card.
+    Sound(SlotId),
+    Program,
+    Encode(EncodeJob),
+    Record(Track),
+    Leg(LegId),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum EncodeJob {
+    /// Adaptive bitrate, shared by every leg.
+    Stream,
+    /// Steady quality, for the program's recording.
+    ProgramRecord,
+    /// Steady quality, for one slot's recording.
+    Slot(SlotId),
+}
+
+impl std::fmt::Display for EncodeJob {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Stream => f.write_str("stream"),
+            Self::ProgramRecord => f.write_str("program-record"),
+            Self::Slot(slot) => write!(f, "slot-{slot}"),
+        }
+    }
+}
+
+impl From<EncodeJob> for String {
+    fn from(job: EncodeJob) -> Self {
+        job.to_string()
+    }
+}
+
+impl TryFrom<String> for EncodeJob {
+    type Error = String;
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        match name.as_str() {
+            "stream" => Ok(Self::Stream),
+            "program-record" => Ok(Self::ProgramRecord),
+            _ => SlotId::from_job_name(&name).map(Self::Slot).ok_or_else(|| format!("no encode is named `{name}`")),
+        }
+    }
+}
+
+/// A job's counter: buffers for pictures and sound, bytes for legs and recordings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    pub job: Job,
+    pub epoch: Epoch,
+    pub total: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fact {
+    /// The job's first picture, sound or encoded frame came out.
+    FirstBuffer,
+    /// The device is there, but nothing arrives at its input.
+    SignalLost {
+        why: String,
+    },
+    SignalFound,
+    /// A source reached its end (a file that is played once, a server that closed).
+    Ended,
+    /// The job is over with an error; nothing more comes from this epoch.
+    Failed {
+        class: ErrorClass,
+        detail: String,
+    },
+    /// Program only: the first output frame that shows the result of this switch.
+    Shown {
+        switch: SwitchId,
+        frame: FrameIndex,
+    },
+    /// Recording only.
+    SegmentOpened {
+        number: u32,
+        first_frame: FrameIndex,
+    },
+    /// Recording only: the file is complete on disk.
+    SegmentSealed(Sealed),
+    /// Leg only: the server accepted the publication.
+    Connected,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sealed {
+    pub number: u32,
+    pub first_frame: FrameIndex,
+    pub frames: u64,
+    /// Frames that the source lost and that were filled by repeating the one before.
+    pub repeated: u64,
+    pub bytes: u64,
+    /// `false`: the file plays, but was not finished in order.
+    pub clean: bool,
+}
+
+/// Told apart because they are answered differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorClass {
+    /// The device is gone or refuses.
+    Device,
+    /// The device is used by somebody else.
+    Busy,
+    /// USB bandwidth is used up.
+    Bandwidth,
+    /// The host name has no address.
+    UnknownHost,
+    /// Nobody listens there.
+    ConnectionRefused,
+    /// Reset, closed, timed out.
+    NetworkLost,
+    /// A wrong key, token or certificate: trying fast does not help.
+    Unauthorised,
+    Tls,
+    DiskFull,
+    Disk,
+    /// The data cannot be decoded or does not fit.
+    Format,
+    /// It did not stop, start or answer in time.
+    Timeout,
+    /// Our own fault.
+    Internal,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VaultFact {
+    /// What [`super::Effect::Persist`] named is durable.
+    Persisted {
+        ticket: Ticket,
+    },
+    /// It cannot be made durable; why, in plain words.
+    PersistFailed {
+        ticket: Ticket,
+        why: String,
+    },
+    /// Start-up recovery found a show that was not closed. Told before `Recovered`.
+    ShowFound(FoundShow),
+    /// What start-up recovery found: segments on disk, oldest first. Always told once at start, even when empty.
+    Recovered {
+        segments: Vec<StoredSegment>,
+    },
+    /// The show's folder and manifest are durable.
+    ShowOpened {
+        show: ShowId,
+    },
+    ShowFailed {
+        show: ShowId,
+        why: String,
+    },
+    /// The segment's row and manifest entry are durable.
+    SegmentIndexed {
+        segment: SegmentId,
+    },
+    /// The segment's file is gone and its row with it.
+    SegmentRemoved {
+        segment: SegmentId,
+    },
+    RemoveFailed {
+        segment: SegmentId,
+        why: String,
+    },
+    /// Free space of the data folder; sampled every few seconds.
+    Space {
+        free_bytes: u64,
+        total_bytes: u64,
+    },
+    /// The data folder cannot be written.
+    Unwritable {
+        why: String,
+    },
+    Writable,
+}
+
+/// A show that the process left open when it ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundShow {
+    /// As it was opened last.
+    pub show: NewShow,
+    /// The machine has not been booted since: the show's origin still holds.
+    pub same_boot: bool,
+    /// The last show frame that anything on disk speaks of.
+    pub last_frame: u64,
+    /// Number of the next segment of each track that has any.
+    pub next_numbers: BTreeMap<Track, u32>,
+}
+
+/// A sealed segment on disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredSegment {
+    pub segment: SegmentId,
+    pub bytes: u64,
+    /// Uploaded and checked; may be removed when space is needed.
+    pub stored: bool,
+}

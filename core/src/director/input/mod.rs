@@ -1,0 +1,309 @@
+//! The slots and what is plugged into them.
+//!
+//! Three principles: the **port** decides the slot, never the order in which devices appear or their `/dev/videoN`;
+//! a claimed port stays claimed for as long as the process lives, so that replugging restores the slot and its role;
+//! a new device never takes a slot that has a claim, whether its camera is there or not. The exception: a slot that
+//! is configured with a port takes that port from a slot that only happened to find it.
+
+mod slot;
+mod sound;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Config, SlotConfig, Source};
+use crate::device::Camera;
+use crate::ids::{Epoch, Port, SlotId};
+use crate::status::{SlotState, SlotStatus};
+use crate::time::Mono;
+
+use super::context::Context;
+use super::event::{Fact, Job};
+use super::timers::Reason;
+
+pub(super) use slot::{Setting, Slot};
+
+/// Between two measurements of the live slots' frame rates.
+const MEASURE: Duration = Duration::from_secs(2);
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Inputs {
+    slots: BTreeMap<SlotId, Slot>,
+    cameras: BTreeMap<Port, Camera>,
+    claims: BTreeMap<SlotId, Port>,
+}
+
+fn setting(config: &Config, slot: SlotId) -> Option<Setting<'_>> {
+    config.slots.get(&slot).map(|own| Setting { slot: own, program: &config.program })
+}
+
+impl Inputs {
+    pub fn new(context: &mut Context, config: &Config) -> Self {
+        let slots = config
+            .slots
+            .iter()
+            .map(|(id, slot)| (*id, Slot::new(context, *id, Setting { slot, program: &config.program })))
+            .collect();
+        Self { slots, cameras: BTreeMap::new(), claims: BTreeMap::new() }
+    }
+
+    pub fn get(&self, slot: SlotId) -> Option<&Slot> {
+        self.slots.get(&slot)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (SlotId, &Slot)> {
+        self.slots.iter().map(|(id, slot)| (*id, slot))
+    }
+
+    /// The live slots, each with the time since which it is.
+    pub fn live(&self) -> BTreeMap<SlotId, Mono> {
+        self.iter().filter(|(_, slot)| slot.is_live()).map(|(id, slot)| (id, slot.since)).collect()
+    }
+
+    /// Why a slot is not live, in words.
+    pub fn why(&self, slot: SlotId) -> String {
+        let Some(slot) = self.get(slot) else { return "it is not configured".to_owned() };
+        slot.why.clone().unwrap_or_else(|| {
+            let state = match slot.shown_state() {
+                SlotState::Empty => "nothing is plugged in",
+                SlotState::Settling => "a device was just plugged in",
+                SlotState::Opening => "it is being opened",
+                SlotState::Live => "it is live",
+                SlotState::NoSignal => "no signal",
+                SlotState::Stalled => "its picture stopped",
+                SlotState::Cooling => "it failed and is tried again",
+            };
+            state.to_owned()
+        })
+    }
+
+    pub fn is_current(&self, job: &Job, epoch: Epoch) -> bool {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the other jobs belong to other machines")]
+        match job {
+            Job::Capture(slot) => {
+                self.get(*slot).and_then(|slot| slot.capture.as_ref()).is_some_and(|capture| capture.epoch == epoch)
+            }
+            Job::Sound(slot) => self.get(*slot).and_then(|slot| slot.sound.epoch()) == Some(epoch),
+            _ => false,
+        }
+    }
+
+    pub fn plugged(&mut self, context: &mut Context, config: &Config, camera: Camera) {
+        self.cameras.insert(camera.port.clone(), camera.clone());
+        self.claim(config);
+        let owner = self.claims.iter().find(|(_, port)| **port == camera.port).map(|(slot, _)| *slot);
+        if let Some(slot) = owner.and_then(|slot| self.slots.get_mut(&slot)) {
+            slot.plugged(context, camera);
+        }
+        self.seat(context);
+    }
+
+    pub fn unplugged(&mut self, context: &mut Context, port: &Port) {
+        self.cameras.remove(port);
+        let owner = self.claims.iter().find(|(_, claimed)| *claimed == port).map(|(slot, _)| *slot);
+        if let Some(slot) = owner.and_then(|slot| self.slots.get_mut(&slot))
+            && slot.camera.is_some()
+        {
+            slot.unplugged(context);
+        }
+    }
+
+    pub fn fact(&mut self, context: &mut Context, config: &Config, job: &Job, fact: &Fact) {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the other jobs belong to other machines")]
+        match job {
+            Job::Capture(id) => {
+                if let (Some(slot), Some(setting)) = (self.slots.get_mut(id), setting(config, *id)) {
+                    slot.fact(context, setting, fact);
+                }
+            }
+            Job::Sound(id) => {
+                if let Some(slot) = self.slots.get_mut(id) {
+                    slot.sound.fact(context, *id, fact);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// True when anything but a counter changed.
+    pub fn progressed(&mut self, context: &mut Context, job: &Job, total: u64) -> bool {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the other jobs belong to other machines")]
+        match job {
+            Job::Capture(id) => self.slots.get_mut(id).is_some_and(|slot| slot.progressed(context, total)),
+            Job::Sound(id) => self.slots.get_mut(id).is_some_and(|slot| slot.sound.progressed(context, *id)),
+            _ => false,
+        }
+    }
+
+    /// Fires a timer of the slots; `false` when it is somebody else's. `program`: when the program made a frame last.
+    pub fn fire(&mut self, context: &mut Context, config: &Config, program: Mono, reason: &Reason) -> bool {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the other timers belong to other machines")]
+        let id = match reason {
+            Reason::Measure => {
+                self.slots.values_mut().for_each(|slot| slot.measure(context));
+                return true;
+            }
+            Reason::SlotSettles(id)
+            | Reason::SlotOpens(id)
+            | Reason::SlotStalls(id)
+            | Reason::SlotSteadies(id)
+            | Reason::SlotGivesUp(id)
+            | Reason::SlotRetries(id)
+            | Reason::SoundStalls(id)
+            | Reason::SoundRetries(id) => *id,
+            _ => return false,
+        };
+        let others = self.slots.iter().filter(|(other, slot)| **other != id && slot.is_live());
+        let others = others.map(|(_, slot)| slot.progressed_at()).max().unwrap_or(program);
+        let (Some(slot), Some(setting)) = (self.slots.get_mut(&id), setting(config, id)) else { return true };
+        #[expect(clippy::wildcard_enum_match_arm, reason = "listed above")]
+        match reason {
+            Reason::SlotSettles(_) => slot.settle_timer(context, setting),
+            Reason::SlotOpens(_) => slot.open_timer(context),
+            Reason::SlotStalls(_) => slot.stall_timer(context, others),
+            Reason::SlotSteadies(_) => slot.steady_timer(context),
+            Reason::SlotGivesUp(_) => slot.give_up_timer(context),
+            Reason::SlotRetries(_) => slot.retry_timer(context, setting),
+            Reason::SoundStalls(_) => slot.sound.stall_timer(context, id),
+            Reason::SoundRetries(_) => slot.sound.retry_timer(context, id),
+            _ => {}
+        }
+        true
+    }
+
+    /// Lets sound follow picture, and measures while somebody is live.
+    pub fn follow(&mut self, context: &mut Context, config: &Config) {
+        let mut any_live = false;
+        for (id, slot) in &mut self.slots {
+            any_live |= slot.is_live();
+            let device = setting(config, *id).and_then(|setting| slot.sound_device(setting)).map(str::to_owned);
+            slot.sound.follow(context, *id, device.as_deref());
+        }
+        match (any_live, context.timers.is_set(&Reason::Measure)) {
+            (true, false) => context.start_timer(Reason::Measure, MEASURE),
+            (false, true) => context.timers.stop(&Reason::Measure),
+            _ => {}
+        }
+    }
+
+    /// Takes a new configuration: `config` is the new one, `old` the slots' old part.
+    pub fn reconfigure(&mut self, context: &mut Context, config: &Config, old: &BTreeMap<SlotId, SlotConfig>) {
+        let gone: Vec<SlotId> = self.slots.keys().filter(|id| !config.slots.contains_key(id)).copied().collect();
+        for id in gone {
+            if let Some(mut slot) = self.slots.remove(&id) {
+                slot.close(context);
+            }
+            self.claims.remove(&id);
+        }
+        for (id, own) in &config.slots {
+            let setting = Setting { slot: own, program: &config.program };
+            let changed = old.get(id).is_some_and(|old| old.source != own.source);
+            if changed {
+                self.claims.remove(id);
+            }
+            match self.slots.get_mut(id) {
+                Some(slot) if changed => {
+                    slot.camera = None;
+                    slot.begin(context, setting);
+                }
+                Some(slot) => slot.rename(&own.name),
+                None => {
+                    self.slots.insert(*id, Slot::new(context, *id, setting));
+                }
+            }
+        }
+        self.claim(config);
+        self.seat(context);
+    }
+
+    pub fn rename(&mut self, slot: SlotId, name: &str) {
+        if let Some(slot) = self.slots.get_mut(&slot) {
+            slot.rename(name);
+        }
+    }
+
+    pub fn status(&self, config: &Config, timers: &super::timers::Timers) -> Vec<SlotStatus> {
+        self.iter()
+            .map(|(number, slot)| {
+                let health = crate::health::health(&slot.signs());
+                let why = slot.why.clone().or_else(|| {
+                    let reasons = health.reasons.join(", ");
+                    (!reasons.is_empty()).then_some(reasons)
+                });
+                SlotStatus {
+                    number,
+                    name: config.slots.get(&number).map(|own| own.name.clone()).unwrap_or_default(),
+                    state: slot.shown_state(),
+                    since: slot.since,
+                    why,
+                    device: self.device(config, number, slot),
+                    next_try: timers.get(&Reason::SlotRetries(number)),
+                    health: health.score,
+                }
+            })
+            .collect()
+    }
+
+    fn device(&self, config: &Config, number: SlotId, slot: &Slot) -> Option<String> {
+        match &config.slots.get(&number)?.source {
+            Source::V4l2 { .. } => slot.camera.as_ref().map(|camera| format!("{} ({})", camera.name, camera.port)),
+            Source::Test { .. } => Some("test picture".to_owned()),
+            Source::File { path, .. } => Some(path.clone()),
+            Source::Network { url } => Some(url.to_string()),
+        }
+    }
+
+    /// Gives ports to slots that wait for one: those that are configured with a port first, then the others in order.
+    fn claim(&mut self, config: &Config) {
+        for (id, own) in &config.slots {
+            let Source::V4l2 { port: Some(wanted) } = &own.source else { continue };
+            if self.claims.get(id).is_some_and(|claimed| claimed.is_meant_by(wanted)) {
+                continue;
+            }
+            let mut fitting = self.cameras.keys().filter(|port| port.is_meant_by(wanted));
+            let (Some(port), None) = (fitting.next(), fitting.next()) else { continue };
+            self.claims.retain(|_, claimed| claimed != port);
+            self.claims.insert(*id, port.clone());
+        }
+        for (id, own) in &config.slots {
+            if !matches!(own.source, Source::V4l2 { port: None }) || self.claims.contains_key(id) {
+                continue;
+            }
+            let free = self.cameras.keys().find(|port| !self.claims.values().any(|claimed| claimed == *port));
+            let Some(port) = free.cloned() else { return };
+            self.claims.insert(*id, port);
+        }
+    }
+
+    /// Tells slots whose claim changed what is plugged in there.
+    fn seat(&mut self, context: &mut Context) {
+        for (id, slot) in &mut self.slots {
+            let claimed = self.claims.get(id).and_then(|port| self.cameras.get(port));
+            match (&slot.camera, claimed) {
+                (None, Some(camera)) => slot.plugged(context, camera.clone()),
+                (Some(seated), Some(camera)) if seated.port != camera.port => {
+                    slot.unplugged(context);
+                    slot.plugged(context, camera.clone());
+                }
+                (Some(_), None) => slot.unplugged(context),
+                _ => {}
+            }
+        }
+    }
+
+    pub fn check(&self, context: &Context, config: &Config) {
+        assert!(self.slots.keys().eq(config.slots.keys()), "a slot machine for each configured slot");
+        let mut ports: Vec<&Port> = self.claims.values().collect();
+        ports.sort();
+        ports.dedup();
+        assert_eq!(ports.len(), self.claims.len(), "no port belongs to two slots: {:?}", self.claims);
+        for (id, slot) in &self.slots {
+            slot.check(context);
+            let seated = slot.camera.as_ref().map(|camera| &camera.port);
+            let claimed = self.claims.get(id).filter(|port| self.cameras.contains_key(port));
+            assert_eq!(seated, claimed, "{id:?} has the camera of its port");
+        }
+    }
+}

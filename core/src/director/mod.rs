@@ -1,0 +1,453 @@
+//! The director: all decisions of the box, in one pure state machine.
+//!
+//! Events and time go in ([`Director::handle`]), what is *wanted* ([`Director::wanted`]) and a few things to be done
+//! once ([`Director::poll_effect`]) come out. It must never know a clock, a file, a socket, GStreamer or a thread.
+//!
+//! | part | decides |
+//! |---|---|
+//! | [`input`] | who sits in which slot, and whether its picture can be used |
+//! | [`program`] | what is on air |
+//! | [`audio`] | whose sound goes with it |
+//! | [`encodes`] | which encoders run |
+//! | [`recorder`] | the show, its files and its timeline |
+//! | [`library`] | what stays on the disk |
+//! | [`uplink`] | which legs publish |
+//! | [`answers`] | that each command is answered once |
+//! | [`timers`], [`backoff`] | when something is judged or tried again |
+//!
+//! An event changes the machine that it belongs to; then each machine is made to *follow* those before it in the
+//! table, so none of them sends messages to another. Facts of a life that is over are dropped in one place, the
+//! private `is_current`. Time never runs backwards: an earlier time counts as the last one.
+
+mod alerts;
+mod answers;
+mod audio;
+mod backoff;
+mod commands;
+mod context;
+mod effect;
+mod encodes;
+mod event;
+mod input;
+mod library;
+mod program;
+mod recorder;
+mod reload;
+mod timers;
+mod uplink;
+mod wanted;
+mod words;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::Config;
+use crate::ids::{CommandId, Epoch};
+use crate::status::{Severity, Status};
+use crate::time::Mono;
+
+pub use effect::{Effect, NewShow, VaultOp};
+pub use event::{EncodeJob, ErrorClass, Event, Fact, FoundShow, Job, Progress, Sealed, StoredSegment, VaultFact};
+pub use timers::Reason;
+pub use wanted::{
+    Audio, Capture, CaptureSource, Encode, Leg, Picture, Program, Recording, Slate, Sound, Switch, Wanted,
+};
+
+use answers::Answers;
+use audio::AudioDesk;
+use context::{Cause, Context};
+use encodes::Encodes;
+use input::Inputs;
+use library::Library;
+use program::Field;
+use recorder::{Recorder, Start};
+use uplink::Uplink;
+
+/// Start-up recovery is waited for this long before a show starts without it.
+const RECOVERS: Duration = Duration::from_secs(5);
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Director {
+    config: Config,
+    context: Context,
+    inputs: Inputs,
+    program: program::Program,
+    audio: AudioDesk,
+    encodes: Encodes,
+    recorder: Recorder,
+    library: Library,
+    uplink: Uplink,
+    answers: Answers,
+    /// Reloads that wait for the configuration.
+    reloads: Vec<CommandId>,
+    start: StartUp,
+    ending: Option<Ending>,
+    wanted: Wanted,
+    noticed: bool,
+}
+
+/// A show that was left open goes on only when recovery has told of it; so the first show waits for recovery.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum StartUp {
+    Waiting { found: Option<FoundShow> },
+    Over,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Ending {
+    Shutdown,
+    Restart { told: bool },
+}
+
+impl Director {
+    /// A box that has just started, at `now`. The same seed waits and names the same.
+    pub fn new(config: Config, seed: u64, now: Mono) -> Self {
+        let mut context = Context::new(seed, now);
+        let inputs = Inputs::new(&mut context, &config);
+        let program = program::Program::new(&mut context, &config);
+        let uplink = Uplink::new(&context, &config);
+        context.start_timer(Reason::RecoveryLate, RECOVERS);
+        let mut director = Self {
+            audio: AudioDesk::new(&config),
+            config,
+            context,
+            inputs,
+            program,
+            encodes: Encodes::default(),
+            recorder: Recorder::new(),
+            library: Library::default(),
+            uplink,
+            answers: Answers::default(),
+            reloads: Vec::new(),
+            start: StartUp::Waiting { found: None },
+            ending: None,
+            wanted: Wanted::nothing(),
+            noticed: true,
+        };
+        director.follow();
+        director
+    }
+
+    /// Takes one event. Never fails, never blocks. Effects are to be drained after each.
+    pub fn handle(&mut self, now: Mono, event: Event) {
+        self.context.now = self.context.now.max(now);
+        self.noticed = self.apply(event);
+        if self.noticed {
+            self.follow();
+        }
+        if cfg!(debug_assertions) {
+            self.check();
+        }
+    }
+
+    /// The next thing to be done, in order.
+    pub fn poll_effect(&mut self) -> Option<Effect> {
+        self.context.effects.pop_front()
+    }
+
+    /// When [`Event::DeadlineReached`] is due next, and why. May lie in the past.
+    pub fn poll_deadline(&self) -> Option<(Mono, Reason)> {
+        self.context.timers.next()
+    }
+
+    /// The goal; its epoch grows with each change.
+    pub const fn wanted(&self) -> &Wanted {
+        &self.wanted
+    }
+
+    /// Whether the last event changed anything but counters. Where it did not, neither status nor goal changed.
+    pub const fn noticed(&self) -> bool {
+        self.noticed
+    }
+
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// A shutdown or restart was asked for, everything is sealed and every command answered.
+    pub fn quiesced(&self) -> bool {
+        self.ending.is_some() && self.recorder.is_idle() && self.answers.all_given()
+    }
+
+    /// What every surface shows.
+    pub fn status(&self) -> Status {
+        Status {
+            box_id: self.config.box_id.clone(),
+            show: self.recorder.show_status(),
+            program: self.program.status(),
+            slots: self.inputs.status(&self.config, &self.context.timers),
+            legs: self.uplink.status(&self.context),
+            recording: self.recorder.status(&self.library),
+            encodes: self.encodes.status(),
+            encoders: self.encodes.encoders(),
+            audio: self.audio.status(),
+            alerts: self.context.alerts.list(),
+        }
+    }
+
+    /// The invariants of every machine, and those between them.
+    ///
+    /// # Panics
+    /// When one is broken: a bug of ours.
+    pub fn check(&self) {
+        self.inputs.check(&self.context, &self.config);
+        let why = |slot| self.inputs.why(slot);
+        let field = Field { live: self.inputs.live(), config: &self.config, why: &why };
+        self.program.check(&self.context, &field);
+        self.encodes.check(&self.context);
+        self.recorder.check(&self.context);
+        self.library.check();
+        self.uplink.check(&self.context);
+        self.answers.check(&self.context);
+        let wanted = &self.wanted;
+        assert!(wanted.program.inputs.iter().eq(field.live.keys()), "the mixers have the live slots");
+        if let Picture::Slot(slot) = wanted.program.switch.picture {
+            assert!(wanted.captures.contains_key(&slot), "what is on air is captured");
+        }
+        for (track, recording) in &wanted.recordings {
+            assert!(wanted.encodes.contains_key(&recording.from), "{track:?} is recorded from an encode that runs");
+        }
+        assert!(self.context.news.is_empty(), "all news was told");
+        assert!(self.context.timers.next().is_some() || self.ending.is_some(), "somebody always watches the program");
+    }
+
+    /// False when nothing but counters changed.
+    fn apply(&mut self, event: Event) -> bool {
+        match event {
+            Event::Commanded(envelope) => self.command(&envelope),
+            Event::DeadlineReached => {
+                while let Some(reason) = self.context.timers.take_due(self.context.now) {
+                    self.fire(&reason);
+                }
+            }
+            Event::Media { job, epoch, fact } => {
+                if !self.is_current(&job, epoch) {
+                    return false;
+                }
+                self.media(&job, epoch, &fact);
+            }
+            Event::Progressed(sample) => return self.progressed(sample),
+            Event::CameraPlugged(camera) => self.inputs.plugged(&mut self.context, &self.config, camera),
+            Event::CameraUnplugged { port } => self.inputs.unplugged(&mut self.context, &port),
+            Event::EncodersProbed(encoders) => self.encodes.probed(encoders),
+            Event::Vault(fact) => self.vault(fact),
+            Event::ClockRead(wall) => self.context.clock_read(wall),
+            Event::ConfigLoaded(config) => self.config_loaded(*config),
+            Event::ConfigRejected { why } => self.config_rejected(&why),
+            Event::ShellRestarted { shell } => {
+                let text = format!("the {shell} part of the box failed and was restarted");
+                self.context.alert_once("shell_restarted", &shell, Severity::Warning, text);
+            }
+            Event::ShutdownRequested => self.end(&Cause::own("shutdown"), false),
+        }
+        true
+    }
+
+    /// The one place where facts of a life that is over are dropped.
+    fn is_current(&self, job: &Job, epoch: Epoch) -> bool {
+        match job {
+            Job::Capture(_) | Job::Sound(_) => self.inputs.is_current(job, epoch),
+            Job::Program => self.program.is_current(epoch),
+            Job::Encode(job) => self.encodes.is_current(*job, epoch),
+            Job::Record(track) => self.recorder.is_current(*track, epoch),
+            Job::Leg(name) => self.uplink.is_current(name, epoch),
+        }
+    }
+
+    fn media(&mut self, job: &Job, epoch: Epoch, fact: &Fact) {
+        match job {
+            Job::Capture(_) | Job::Sound(_) => self.inputs.fact(&mut self.context, &self.config, job, fact),
+            Job::Program => self.program.fact(&mut self.context, fact),
+            Job::Encode(job) => self.encodes.fact(&mut self.context, *job, fact),
+            Job::Record(_) => self.recorder.fact(&mut self.context, &mut self.library, epoch, fact),
+            Job::Leg(name) => self.uplink.fact(&mut self.context, name, fact),
+        }
+    }
+
+    fn progressed(&mut self, sample: Vec<Progress>) -> bool {
+        self.context.sampled = self.context.now;
+        let mut noticed = false;
+        for Progress { job, epoch, total } in sample {
+            if !self.is_current(&job, epoch) {
+                continue;
+            }
+            noticed |= match &job {
+                Job::Capture(_) | Job::Sound(_) => self.inputs.progressed(&mut self.context, &job, total),
+                Job::Program => self.program.progressed(&mut self.context),
+                Job::Encode(job) => self.encodes.progressed(&mut self.context, *job),
+                Job::Record(_) => {
+                    self.recorder.progressed(&mut self.context, epoch);
+                    false
+                }
+                Job::Leg(name) => self.uplink.progressed(&mut self.context, name),
+            };
+        }
+        noticed
+    }
+
+    fn fire(&mut self, reason: &Reason) {
+        let on_air = self.program.on_air();
+        let framed = self.program.progressed_at();
+        if self.inputs.fire(&mut self.context, &self.config, framed, reason)
+            || self.recorder.fire(&mut self.context, &self.config, &mut self.library, on_air, reason)
+        {
+            return;
+        }
+        #[expect(clippy::wildcard_enum_match_arm, reason = "inputs and recorder have taken theirs")]
+        match reason {
+            Reason::ProgramStalls => self.program.stall_timer(&mut self.context),
+            Reason::ProgramRetries => self.program.retry_timer(&mut self.context),
+            Reason::ProgramReturns => {
+                let why = |slot| self.inputs.why(slot);
+                let field = Field { live: self.inputs.live(), config: &self.config, why: &why };
+                self.program.return_timer(&field);
+            }
+            Reason::EncodeStalls(job) => {
+                let fed = match job {
+                    EncodeJob::Stream | EncodeJob::ProgramRecord => self.program.running_since(),
+                    EncodeJob::Slot(slot) => self.inputs.live().get(slot).copied(),
+                };
+                self.encodes.stall_timer(&mut self.context, *job, fed);
+            }
+            Reason::EncodeRetries(job) => self.encodes.retry_timer(&mut self.context, *job),
+            Reason::RecoveryLate => self.recovery_over(),
+            Reason::RemoveRetries => self.library.retry_timer(),
+            Reason::LegStalls(name) => self.uplink.stall_timer(&mut self.context, name),
+            Reason::LegRetries(name) => self.uplink.retry_timer(&mut self.context, name),
+            Reason::LegProves(name) => self.uplink.prove_timer(&mut self.context, name),
+            Reason::LegStepsIn(name) => self.uplink.step_in_timer(&mut self.context, name),
+            Reason::AnswerLate(ticket) => self.answers.late_timer(&mut self.context, *ticket),
+            Reason::ReloadLate => self.answer_reload(Err("the configuration could not be read in time".to_owned())),
+            Reason::AlertEnds(key) => self.context.alerts.clear_key(key),
+            _ => {}
+        }
+    }
+
+    fn vault(&mut self, fact: VaultFact) {
+        let context = &mut self.context;
+        match fact {
+            VaultFact::Persisted { ticket } => self.answers.persisted(context, ticket),
+            VaultFact::PersistFailed { ticket, why } => self.answers.persist_failed(context, ticket, &why),
+            VaultFact::ShowFound(show) => match &mut self.start {
+                StartUp::Waiting { found } => *found = Some(show),
+                StartUp::Over if self.recorder.show().is_some_and(|running| running.new.id == show.show.id) => {}
+                // Too late to go on: another show runs, or none is wanted.
+                StartUp::Over => {
+                    let ended = context.wall();
+                    context.vault(VaultOp::CloseShow { show: show.show.id, ended });
+                }
+            },
+            VaultFact::Recovered { segments } => {
+                self.library.recovered(segments);
+                self.recovery_over();
+            }
+            VaultFact::ShowOpened { show } => self.recorder.show_made(context, &show, Ok(())),
+            VaultFact::ShowFailed { show, why } => self.recorder.show_made(context, &show, Err(&why)),
+            // The row was there before the fact: nothing waits for it yet.
+            VaultFact::SegmentIndexed { .. } => {}
+            VaultFact::SegmentRemoved { segment } => self.library.removed(&segment),
+            VaultFact::RemoveFailed { segment, why } => self.library.remove_failed(context, &segment, &why),
+            VaultFact::Space { free_bytes, .. } => self.library.space(free_bytes),
+            VaultFact::Unwritable { why } => {
+                self.recorder.set_unwritable(context, Some(why));
+                self.recovery_over();
+            }
+            VaultFact::Writable => self.recorder.set_unwritable(context, None),
+        }
+    }
+
+    /// Recovery has told all it knows, or is not waited for: the first show may begin.
+    fn recovery_over(&mut self) {
+        let StartUp::Waiting { found } = std::mem::replace(&mut self.start, StartUp::Over) else { return };
+        self.context.timers.stop(&Reason::RecoveryLate);
+        let autostart = self.config.show.autostart && self.ending.is_none();
+        let wall = self.context.wall();
+        let goes_on = |found: &FoundShow| autostart && recorder::goes_on(found, &self.config, wall);
+        let (resumed, left) = match found {
+            Some(found) if goes_on(&found) => (Some(found), None),
+            found => (None, found),
+        };
+        if let Some(left) = left {
+            self.context.vault(VaultOp::CloseShow { show: left.show.id, ended: wall });
+        }
+        if autostart && !self.recorder.has_show() {
+            self.library.set_running(resumed.as_ref().map(|found| found.show.id.clone()));
+            self.recorder.set_recording(true);
+            self.uplink.streaming = true;
+            let start = Start { name: None, cause: Cause::own("start"), found: resumed };
+            self.recorder.start(&mut self.context, start);
+        }
+    }
+
+    /// Seals everything. A restart leaves the show open, so that it goes on.
+    fn end(&mut self, cause: &Cause, restart: bool) {
+        self.recovery_over();
+        self.uplink.streaming = false;
+        self.recorder.hurry();
+        self.recorder.stop(&mut self.context, !restart, cause);
+        self.ending = Some(if restart { Ending::Restart { told: false } } else { Ending::Shutdown });
+    }
+
+    /// Makes every machine fit to those before it.
+    fn follow(&mut self) {
+        let (context, config) = (&mut self.context, &self.config);
+        self.inputs.follow(context, config);
+        let inputs = &self.inputs;
+        let why = |slot| inputs.why(slot);
+        self.program.follow(context, &Field { live: inputs.live(), config, why: &why });
+        self.recorder.report(context);
+        let live = |slot| inputs.get(slot).is_some_and(input::Slot::is_live);
+        let halted = self.library.follow(context, &config.record, self.recorder.is_halted());
+        self.recorder.halt(halted);
+        // Twice: recordings need encodes to begin, and free them when they end.
+        for _ in 0..2 {
+            let mut needed: BTreeSet<EncodeJob> = self.recorder.needs(config, live);
+            if self.uplink.is_needed() {
+                needed.insert(EncodeJob::Stream);
+            }
+            self.encodes.follow(context, config, &needed);
+            let on_air = self.program.on_air();
+            self.recorder.follow(context, config, &self.encodes, &mut self.library, live, on_air);
+        }
+        self.uplink.follow(context, self.encodes.source(EncodeJob::Stream).is_some());
+        if let Some(Ending::Restart { told: told @ false }) = &mut self.ending
+            && self.recorder.is_idle()
+            && self.answers.all_given()
+        {
+            *told = true;
+            context.effects.push_back(Effect::Restart);
+        }
+        self.make_goal();
+    }
+
+    fn make_goal(&mut self) {
+        let live = self.inputs.live();
+        let switch = self.program.switch();
+        let show = self.recorder.show_status();
+        let title = show.map_or_else(|| self.config.box_id.clone(), |show| show.name);
+        let capture = |(id, slot): (_, &input::Slot)| slot.capture.clone().map(|capture| (id, capture));
+        let sound = |(id, slot): (_, &input::Slot)| slot.sound.wish().cloned().map(|sound| (id, sound));
+        let goal = Wanted {
+            epoch: self.wanted.epoch,
+            captures: self.inputs.iter().filter_map(capture).collect(),
+            sounds: self.inputs.iter().filter_map(sound).collect(),
+            program: Program {
+                epoch: self.program.epoch(),
+                inputs: live.keys().copied().collect(),
+                switch,
+                slate: self.program.slate(&title),
+                audio: self.audio.mix(&self.config, switch.picture, |slot| live.contains_key(&slot)),
+            },
+            encodes: self.encodes.wish(),
+            recordings: self.recorder.wish(),
+            legs: self.uplink.wish(),
+        };
+        if goal != self.wanted {
+            self.wanted = Wanted { epoch: Epoch(self.wanted.epoch.0 + 1), ..goal };
+        }
+    }
+}

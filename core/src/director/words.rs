@@ -1,0 +1,100 @@
+//! Errors in plain words, for people who see a lamp or a line of status, not a log.
+
+use crate::config::{LegConfig, LegTarget};
+use crate::ids::Port;
+
+use super::event::ErrorClass;
+
+/// Why a slot's source failed; `port` is where it is plugged in.
+pub(super) fn source(class: ErrorClass, detail: &str, port: Option<&Port>) -> String {
+    if let (ErrorClass::Bandwidth, Some(port)) = (class, port) {
+        return format!("the USB bandwidth of {port} is used up: plug it into another controller");
+    }
+    let what = match class {
+        ErrorClass::Device => "the device is gone or refuses",
+        ErrorClass::Busy => "another program uses the device",
+        ErrorClass::Bandwidth => "the USB bandwidth of its port is used up",
+        ErrorClass::UnknownHost => "its host name has no address",
+        ErrorClass::ConnectionRefused => "nobody listens at its address",
+        ErrorClass::NetworkLost => "the connection was lost",
+        ErrorClass::Unauthorised => "the server refuses the user name or password",
+        ErrorClass::Tls => "the server's certificate is not accepted",
+        ErrorClass::DiskFull => "the disk is full",
+        ErrorClass::Disk => "the file cannot be read",
+        ErrorClass::Format => "its pictures cannot be decoded",
+        ErrorClass::Timeout => "it did not answer in time",
+        ErrorClass::Internal => "the box failed to capture it",
+    };
+    with_detail(what, class, detail)
+}
+
+/// Why a recording failed.
+pub(super) fn recording(class: ErrorClass, detail: &str) -> String {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "a recording meets disks; anything else is told by its detail")]
+    match class {
+        ErrorClass::DiskFull => "the disk is full".to_owned(),
+        ErrorClass::Disk => with_detail("the disk cannot be written", ErrorClass::Internal, detail),
+        ErrorClass::Timeout => "the file was not finished in time".to_owned(),
+        _ => with_detail("the recorder failed", ErrorClass::Internal, detail),
+    }
+}
+
+/// Why a leg failed.
+pub(super) fn leg(config: &LegConfig, class: ErrorClass, detail: &str) -> String {
+    let LegTarget::Rtmp { url, .. } = &config.target;
+    let host = host(&url.to_string());
+    let what = match class {
+        ErrorClass::UnknownHost => format!("unknown host {}", host.split(':').next().unwrap_or(&host)),
+        ErrorClass::ConnectionRefused => format!("connection refused by {host}"),
+        ErrorClass::NetworkLost => format!("connection to {host} lost"),
+        ErrorClass::Unauthorised => format!("wrong stream key: {host} refused it"),
+        ErrorClass::Tls => format!("certificate of {host} not accepted"),
+        ErrorClass::Timeout => format!("{host} does not answer"),
+        ErrorClass::Format => format!("{host} does not accept the stream"),
+        ErrorClass::Device
+        | ErrorClass::Busy
+        | ErrorClass::Bandwidth
+        | ErrorClass::DiskFull
+        | ErrorClass::Disk
+        | ErrorClass::Internal => "the publisher failed".to_owned(),
+    };
+    with_detail(&what, class, detail)
+}
+
+/// The detail is the library's own text: it helps only where our words say little.
+fn with_detail(what: &str, class: ErrorClass, detail: &str) -> String {
+    let says_little = matches!(class, ErrorClass::Internal | ErrorClass::Format | ErrorClass::Tls);
+    if says_little && !detail.is_empty() { format!("{what}: {detail}") } else { what.to_owned() }
+}
+
+/// Host and port of an address, without user name and path.
+fn host(url: &str) -> String {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split('/').next().unwrap_or(rest);
+    authority.rsplit_once('@').map_or(authority, |(_, host)| host).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Url;
+    use crate::ids::LegId;
+
+    #[test]
+    fn a_legs_reason_names_its_server_and_never_its_password() {
+        let config = LegConfig {
+            name: LegId::new("backup"),
+            uplink: None,
+            target: LegTarget::Rtmp { url: Url::new("rtmp://me:hunter2@live.example:1935/app"), stream_key: None },
+            ca_file: None,
+        };
+        for (class, expected) in [
+            (ErrorClass::UnknownHost, "unknown host live.example"),
+            (ErrorClass::ConnectionRefused, "connection refused by live.example:1935"),
+            (ErrorClass::Unauthorised, "wrong stream key: live.example:1935 refused it"),
+            (ErrorClass::Internal, "the publisher failed: pad not linked"),
+        ] {
+            assert_eq!(leg(&config, class, "pad not linked"), expected);
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! Cuebox's decisions, and nothing else.
+//!
+//! This crate is pure: time comes in as an argument, facts come in as events, wishes go out as data. It knows no
+//! GStreamer, no async runtime, no file, no socket and no clock, so all of it is tested in seconds on any machine.
+//!
+//! | module | what it decides |
+//! |---|---|
+//! | [`director`] | what is on air, what is recorded, what is published; the state machines of the box |
+//! | [`config`] | raw TOML → checked configuration, every problem with its line |
+//! | [`command`] | the one vocabulary of commands, and its JSON and command-line forms |
+//! | [`encode_plan`] | who gets which encoder, at which size and rate |
+//! | [`board`] | what a board's encoders are and what they can carry, from its board file |
+//! | [`capture_mode`] | which of a camera's modes is taken |
+//! | [`device`] | what a shell tells of a camera or an encoder |
+//! | [`retime`] | which frame of the grid a picture of a source gets |
+//! | [`status`] | what every surface shows |
+//! | [`document`] | the status document that surfaces publish, and its changes |
+//! | [`health`] | how well a slot does, 0–100, and why |
+//! | [`fragment`] | completes an index that the muxer left incomplete |
+//! | [`grid`] | the show's frame grid: frame numbers ↔ time |
+//! | [`journal`] | bounded history of events; replay gives the same status |
+//! | [`timeline`] | the show's switches with their exact frames |
+
+pub mod board;
+pub mod capture_mode;
+pub mod command;
+pub mod config;
+pub mod device;
+pub mod director;
+pub mod document;
+pub mod encode_plan;
+pub mod fragment;
+pub mod grid;
+pub mod health;
+pub mod ids;
+pub mod journal;
+pub mod retime;
+mod similar;
+pub mod status;
+pub mod time;
+pub mod timeline;

@@ -1,0 +1,190 @@
+//! What every surface shows. [`Status`] holds the director's facts and is what replay compares; [`Gauges`] are sampled
+//! numbers that no decision depends on; [`crate::document::Document`] joins both into the
+//! published status document.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::device::Encoders;
+use crate::ids::{LegId, ShowId, SlotId};
+use crate::time::{Mono, Wall};
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    pub box_id: String,
+    pub show: Option<ShowStatus>,
+    pub program: ProgramStatus,
+    pub slots: Vec<SlotStatus>,
+    pub legs: Vec<LegStatus>,
+    pub recording: RecordingStatus,
+    pub encodes: Vec<EncodeStatus>,
+    pub encoders: Encoders,
+    pub audio: AudioStatus,
+    pub alerts: Vec<Alert>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ShowStatus {
+    pub id: ShowId,
+    pub name: String,
+    pub started: Wall,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProgramStatus {
+    /// The slot that a frame of the program has shown. `None`: the slate.
+    pub on_air: Option<SlotId>,
+    /// Chosen, but no frame has shown it yet.
+    pub armed: Option<SlotId>,
+    pub preview: Option<SlotId>,
+    /// The operator asked for the slate.
+    pub slate: bool,
+    pub held: bool,
+    /// Why the slate is shown, when it is.
+    pub why: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SlotState {
+    #[default]
+    Empty,
+    Settling,
+    Opening,
+    Live,
+    NoSignal,
+    Stalled,
+    Cooling,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SlotStatus {
+    pub number: SlotId,
+    pub name: String,
+    pub state: SlotState,
+    pub since: Mono,
+    pub why: Option<String>,
+    /// Name and port of what is plugged in.
+    pub device: Option<String>,
+    /// When a cooling slot is tried again.
+    pub next_try: Option<Mono>,
+    /// 0–100.
+    pub health: u8,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LegState {
+    #[default]
+    Off,
+    Trying,
+    Proving,
+    Carrying,
+    Standby,
+    Distressed,
+    Refused,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LegStatus {
+    pub name: LegId,
+    pub kind: String,
+    pub state: LegState,
+    pub since: Mono,
+    pub why: Option<String>,
+    pub next_try: Option<Mono>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecordingState {
+    #[default]
+    Idle,
+    Preparing,
+    Recording,
+    Sealing,
+    /// Wanted, but it cannot be: see the alerts.
+    Failed,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordingStatus {
+    pub state: RecordingState,
+    pub why: Option<String>,
+    /// Segments of the running show, open ones included.
+    pub files: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EncodeStatus {
+    /// `stream`, `program-record` or `slot-<n>`.
+    pub job: String,
+    /// `None`: refused, see `why`.
+    pub element: Option<String>,
+    pub width: u32,
+    pub height: u32,
+    pub fps: u32,
+    pub why: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AudioStatus {
+    pub mode: crate::command::AudioMode,
+    pub slots: BTreeMap<SlotId, SlotAudioStatus>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SlotAudioStatus {
+    pub mute: bool,
+    pub gain_db: f64,
+    pub delay_ms: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    Warning,
+    Error,
+}
+
+/// Something that a person should know, in plain words, for as long as it holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alert {
+    /// Stable name, for machines: `disk_slow`, `disk_full`, `recording_failed`, …
+    pub kind: String,
+    pub severity: Severity,
+    pub text: String,
+    pub since: Mono,
+}
+
+/// Numbers sampled by the shells. No decision depends on them, so they are not in the journal.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Gauges {
+    pub slots: BTreeMap<SlotId, SlotGauges>,
+    pub legs: BTreeMap<LegId, LegGauges>,
+    pub recording_bytes: u64,
+    pub free_bytes: u64,
+    /// Bytes per second that recording writes at present.
+    pub recording_rate: u64,
+    /// Bits per second that each encode produces, by its job name.
+    pub encodes: BTreeMap<String, u64>,
+    /// Frames that links between pipelines threw away, by link name.
+    pub dropped: BTreeMap<String, u64>,
+    /// Pipelines that did not stop in time and were abandoned.
+    pub abandoned: u64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SlotGauges {
+    pub fps: f64,
+    /// RMS per channel, dBFS.
+    pub audio_dbfs: Vec<f64>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LegGauges {
+    pub bitrate_bps: u64,
+    pub rtt_ms: Option<u32>,
+    pub lost_percent: f64,
+}

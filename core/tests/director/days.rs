@@ -1,0 +1,188 @@
+//! Three days with random faults in one run. Four promises, judged against the truth of the simulated world:
+//! something is always on air; one press has one effect; nothing that is stored nowhere else is lost while anything
+//! stored is left (the simulated disk judges that at each removal); tally never claims what no frame showed.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use cuebox_core::command::{Answer, Command};
+use cuebox_core::config::Source;
+use cuebox_core::director::{Event, Picture, VaultFact};
+use cuebox_core::ids::CommandId;
+use cuebox_core::status::SlotState;
+use cuebox_core::time::Mono;
+use cuebox_core::timeline::What;
+
+use super::random::trouble;
+use super::world::{Dice, World, autostart, ms, slot};
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// From the last picture of a source to another one on air: the silence that is believed (267 ms at 15 frames per
+/// second, and a second more where nothing else moves either), the sampling in this test, one mixer delay; and again
+/// when the next source is found dead as well.
+const DEAD_AIR: Duration = Duration::from_millis(3_000);
+
+/// A program that hung at its start is given 15 s, and at most 6 s pass before it is built again.
+const BUILT_AGAIN: Duration = Duration::from_secs(22);
+
+/// Watches the promises from outside.
+#[derive(Default)]
+struct Watch {
+    /// Since when the output has shown a source that does not deliver, or nothing.
+    dead_since: Option<Mono>,
+    longest: Duration,
+    /// Since when the program has put out nothing although it could.
+    down_since: Option<Mono>,
+    longest_down: Duration,
+}
+
+impl Watch {
+    fn look(&mut self, world: &World) {
+        let dead = match world.output {
+            Picture::Slate => false,
+            Picture::Slot(slot) => !world.delivers(slot),
+        };
+        last(&mut self.dead_since, &mut self.longest, world.now, dead && world.program_runs());
+        let down = world.program_can_run() && !world.program_runs();
+        last(&mut self.down_since, &mut self.longest_down, world.now, down);
+        if !world.director.noticed() {
+            return;
+        }
+        let status = world.status();
+        let claimed = status.program.on_air;
+        assert!(claimed.is_none_or(|slot| world.told == Picture::Slot(slot)), "tally claims what no frame showed");
+        let any_live = status.slots.iter().any(|slot| slot.state == SlotState::Live);
+        let wants_slate = world.wanted().program.switch.picture == Picture::Slate;
+        let asked = status.program.slate || status.program.held;
+        assert!(!(any_live && wants_slate && !asked), "the slate is wanted although something better is there");
+    }
+}
+
+/// Keeps the longest time for which something was so.
+fn last(since: &mut Option<Mono>, longest: &mut Duration, now: Mono, is_so: bool) {
+    if is_so {
+        let since = *since.get_or_insert(now);
+        *longest = (*longest).max(now.since(since));
+    } else {
+        *since = None;
+    }
+}
+
+/// Presses a key, sometimes twice by accident.
+fn press(world: &mut World, dice: &mut Dice, pressed: &mut BTreeMap<CommandId, u32>) {
+    let slot = slot(1 + dice.below(5) as u8);
+    let command = match dice.below(12) {
+        0..5 => Command::Cut { slot },
+        5 => Command::Preview { slot },
+        6 => Command::Take,
+        7 => Command::Slate { on: dice.below(3) == 0 },
+        8 => Command::Hold { on: dice.below(4) == 0 },
+        9 => Command::Marker { text: "here".to_owned() },
+        10 => Command::Record { on: true },
+        _ => Command::Stream { on: dice.below(4) > 0 },
+    };
+    let id = CommandId::new(format!("key-{}", pressed.len()));
+    let times = 1 + u32::from(dice.below(5) == 0);
+    for _ in 0..times {
+        world.send_as(&id, command.clone());
+        world.pass(ms(dice.below(40)));
+    }
+    pressed.insert(id, times);
+}
+
+#[test]
+fn for_72_hours_of_random_faults_the_four_promises_hold() {
+    let mut config = autostart();
+    config.program.fps = 15;
+    config.record.segment = HOUR / 6;
+    config.slots.get_mut(&slot(4)).unwrap().source = Source::V4l2 { port: None };
+    config.slots.get_mut(&slot(5)).unwrap().source =
+        Source::Network { url: cuebox_core::config::Url::new("rtsp://cam") };
+    config.record.keep_free_bytes = 6_000_000_000;
+    let mut world = World::bare(config, 72);
+    world.sample_every = ms(190);
+    world.disk.capacity = 24_000_000_000;
+    world.boot();
+    world.plug("usb-1");
+    let (mut dice, mut watch, mut pressed) = (Dice::new(7_272), Watch::default(), BTreeMap::new());
+    let (start, end) = (world.now, world.now + HOUR * 72);
+    let mut answered: BTreeMap<CommandId, Vec<Answer>> = BTreeMap::new();
+    while world.now < end {
+        match dice.below(24) {
+            0..9 => press(&mut world, &mut dice, &mut pressed),
+            9..15 => trouble(&mut world, &mut dice),
+            15 | 16 => world.moods.clear(),
+            17 => world.plug("usb-1"),
+            18 => world.unplug("usb-1"),
+            19 => world.disk_delay = *dice.pick(&[Some(ms(3)), Some(ms(3)), Some(ms(200)), None]),
+            20 => world.seal_delay = *dice.pick(&[ms(100), ms(100), ms(100), ms(9_000)]),
+            21 if dice.below(4) == 0 => {
+                settle_answers(&mut world, &mut answered);
+                world.store_some(&mut dice);
+                world.kill();
+            }
+            21 | 22 if dice.below(3) == 0 => {
+                world.send(Command::ShowStop);
+                world.pass(ms(200));
+                world.send(Command::ShowStart { name: None });
+            }
+            _ => {
+                let why = "read-only file system".to_owned();
+                world.tell(Event::Vault(VaultFact::Unwritable { why }));
+                world.pass(ms(2_000));
+                world.tell(Event::Vault(VaultFact::Writable));
+            }
+        }
+        let until = world.now + Duration::from_secs(10 + dice.below(110));
+        while world.now < until {
+            world.step(until);
+            watch.look(&world);
+        }
+        world.effects.clear();
+    }
+    settle_answers(&mut world, &mut answered);
+    assert!(world.now.since(start) >= HOUR * 72);
+
+    assert!(watch.longest <= DEAD_AIR, "the output showed a dead source for {:?}", watch.longest);
+    assert!(watch.longest_down <= BUILT_AGAIN, "the program was down for {:?}", watch.longest_down);
+    one_press_one_effect(&world, &pressed, &answered);
+    assert!(
+        world.disk.removed_stored > 50 && world.disk.removed_unstored > 50,
+        "the disk was full: {:?}",
+        (world.disk.removed_stored, world.disk.removed_unstored)
+    );
+    let unsealed = world.disk.files.values().filter(|file| !file.sealed).count();
+    assert!(unsealed <= 6, "{unsealed} files are open at the end");
+}
+
+/// Waits until every command is answered, and takes the answers.
+fn settle_answers(world: &mut World, answered: &mut BTreeMap<CommandId, Vec<Answer>>) {
+    world.pass(ms(600));
+    for (id, answer) in world.answers.drain(..) {
+        answered.entry(id).or_default().push(answer);
+    }
+}
+
+fn one_press_one_effect(
+    world: &World,
+    pressed: &BTreeMap<CommandId, u32>,
+    answered: &BTreeMap<CommandId, Vec<Answer>>,
+) {
+    let mut effects: BTreeMap<&str, u32> = BTreeMap::new();
+    for (_, entry) in &world.disk.timeline {
+        if let (Some(id), What::Marker { .. } | What::OnAir { .. }) = (&entry.id, &entry.what) {
+            *effects.entry(id).or_default() += 1;
+        }
+    }
+    for (id, times) in pressed {
+        let answers = answered.get(id).map(Vec::as_slice).unwrap_or_default();
+        assert_eq!(answers.len() as u32, *times, "{id} is answered as often as it was sent: {answers:?}");
+        let first = answers.iter().filter(|answer| matches!(answer, Answer::Done | Answer::Refused { .. })).count();
+        assert_eq!(first, 1, "{id} acted once: {answers:?}");
+        let effects = effects.get(id.as_str()).copied().unwrap_or(0);
+        let refused = answers.iter().any(|answer| matches!(answer, Answer::Refused { .. }));
+        assert!(effects <= u32::from(!refused), "{id} had {effects} effects: {answers:?}");
+    }
+    assert!(effects.len() > 300, "keys had effects: {}", effects.len());
+}

@@ -1,0 +1,49 @@
+//! What goes when space runs out.
+
+use crate::world::autostart;
+use cuebox_core::command::Command;
+use cuebox_core::config::WhenFull;
+use cuebox_core::status::RecordingState;
+
+use super::{SECOND, recording};
+
+#[test]
+fn when_space_runs_out_the_oldest_stored_files_go_first_and_the_running_show_never() {
+    let mut config = autostart();
+    config.record.segment = SECOND * 20;
+    let mut world = recording(config.clone());
+    world.pass(SECOND * 200);
+    world.ask(Command::ShowStop);
+    world.pass(SECOND * 2);
+    let half = world.disk.files.len() as u64 / 2;
+    for file in world.disk.files.values_mut().filter(|file| file.age <= half) {
+        file.stored = true;
+    }
+    let used: u64 = world.disk.files.values().map(|file| file.bytes).sum();
+    config.record.keep_free_bytes = used / 10;
+    world.disk.capacity = used + used / 20;
+    world.director = cuebox_core::director::Director::new(config, 2, world.now);
+    world.kill();
+    world.pass(SECOND * 60);
+    assert!(world.disk.removed_stored > 0 && world.disk.removed_unstored == 0, "{:?}", world.disk.removed_stored);
+    world.pass(SECOND * 600);
+    assert!(world.disk.removed_unstored > 0, "at the hard limit the oldest finished show goes");
+    assert!(world.alert("unstored_removed").unwrap().contains("stored nowhere else"));
+    assert_eq!(world.status().recording.state, RecordingState::Recording);
+}
+
+#[test]
+fn with_when_full_stop_recording_stops_with_an_alert_and_goes_on_when_there_is_space() {
+    let mut config = autostart();
+    config.record.when_full = WhenFull::Stop;
+    let mut world = recording(config);
+    let capacity = std::mem::replace(&mut world.disk.capacity, 900_000_000);
+    world.until("stopped", SECOND * 10, |world| world.status().recording.state == RecordingState::Failed);
+    assert!(world.wanted().recordings.is_empty() && world.alert("disk_full").is_some());
+    world.disk.capacity = 1_500_000_000;
+    world.pass(SECOND * 20);
+    assert!(world.wanted().recordings.is_empty(), "more than half of what is to be kept free is not enough to go on");
+    world.disk.capacity = capacity;
+    world.until("goes on", SECOND * 10, |world| world.status().recording.state == RecordingState::Recording);
+    assert_eq!(world.alert("disk_full"), None);
+}

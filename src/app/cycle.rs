@@ -1,0 +1,244 @@
+//! The loop itself.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cuebox_core::command::{Answer, Origin};
+use cuebox_core::director::{Director, Effect, Event, Fact, Job, VaultFact, VaultOp, Wanted};
+use cuebox_core::document::Snapshot;
+use cuebox_core::ids::{CommandId, Epoch};
+use cuebox_core::status::Status;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+
+use super::banner::Banner;
+use super::journal::Keeper;
+use super::wiring::{Surfaces, now};
+use super::{Ended, Reload, RunError, fault};
+use crate::media::Media;
+use crate::vault::VaultHandle;
+
+/// How often the sampled numbers are shown anew.
+const GAUGES: Duration = Duration::from_millis(500);
+/// Everything is sealed within five seconds of a stop; this is what the director gets of them.
+const STOP_LIMIT: Duration = Duration::from_millis(4_000);
+
+pub struct Cycle {
+    pub director: Director,
+    pub events: mpsc::UnboundedReceiver<Event>,
+    pub sender: mpsc::UnboundedSender<Event>,
+    pub media: Arc<Media>,
+    pub vault: VaultHandle,
+    pub journal: Keeper,
+    pub surfaces: Surfaces,
+    pub snapshots: watch::Sender<Snapshot>,
+    pub banner: Banner,
+    pub reload: Reload,
+    pub faults: bool,
+    /// The goal that the graph was given last.
+    pub given: Option<Epoch>,
+    pub shown: Arc<Status>,
+    /// As the vault told it last.
+    pub free_bytes: u64,
+    pub ending: Option<Ended>,
+}
+
+enum Woken {
+    Event(Event),
+    Deadline,
+    Gauges,
+    Stop,
+    ConsoleBroke(String),
+}
+
+impl Cycle {
+    /// Runs until the box is told to end, or until the director breaks: then the journal is made durable, and that is
+    /// all that is left to do.
+    pub async fn run(mut self) -> Result<Ended, RunError> {
+        match self.turn().await {
+            Ok(ended) => {
+                self.finish().await;
+                Ok(ended)
+            }
+            Err(error) => {
+                self.journal.stop(STOP_LIMIT);
+                Err(error)
+            }
+        }
+    }
+
+    async fn turn(&mut self) -> Result<Ended, RunError> {
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Runtime)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Runtime)?;
+        let mut gauges = tokio::time::interval(GAUGES);
+        gauges.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        let mut last_chance = None;
+        loop {
+            match self.woken(&mut gauges, &mut interrupt, &mut terminate).await {
+                Woken::Event(event) => self.step(event)?,
+                Woken::Deadline => self.step(Event::DeadlineReached)?,
+                Woken::Gauges => self.show_gauges(),
+                Woken::Stop => self.end(Ended::Stopped)?,
+                Woken::ConsoleBroke(why) => self.restart_console(&why).await?,
+            }
+            if let Some(ended) = self.ending {
+                let limit = *last_chance.get_or_insert_with(|| now() + STOP_LIMIT);
+                if self.director.quiesced() || now() >= limit {
+                    return Ok(ended);
+                }
+            }
+        }
+    }
+
+    async fn woken(
+        &mut self,
+        gauges: &mut tokio::time::Interval,
+        interrupt: &mut Signal,
+        terminate: &mut Signal,
+    ) -> Woken {
+        let deadline = self.director.poll_deadline().map(|(at, _)| at);
+        let wait = deadline.map_or(Duration::from_secs(3600), |at| at.since(now()));
+        tokio::select! {
+            biased;
+            event = self.events.recv() => event.map_or(Woken::Stop, Woken::Event),
+            () = tokio::time::sleep(wait), if deadline.is_some() => Woken::Deadline,
+            _ = interrupt.recv() => Woken::Stop,
+            _ = terminate.recv() => Woken::Stop,
+            why = self.surfaces.broken() => Woken::ConsoleBroke(why),
+            _ = gauges.tick() => Woken::Gauges,
+        }
+    }
+
+    /// One event, and everything that follows from it.
+    fn step(&mut self, event: Event) -> Result<(), RunError> {
+        let at = now();
+        if let Event::Vault(VaultFact::Space { free_bytes, .. }) = &event {
+            self.free_bytes = *free_bytes;
+        }
+        if let Event::Media { job: Job::Program, fact: Fact::FirstBuffer, .. } = &event {
+            tracing::info!("first frame of the program");
+        }
+        self.journal.before(at, &event);
+        let director = &mut self.director;
+        let faults = self.faults;
+        let handled = std::panic::catch_unwind(AssertUnwindSafe(|| {
+            if faults {
+                fault::inject(&event);
+            }
+            director.handle(at, event);
+        }));
+        if handled.is_err() {
+            return Err(RunError::Director { journal: self.journal.folder().to_owned() });
+        }
+        self.journal.after(at, &self.director);
+        while let Some(effect) = self.director.poll_effect() {
+            self.carry_out(effect)?;
+        }
+        // Most events are counters that change nothing.
+        if self.given.is_none() || self.director.noticed() {
+            self.give_goal();
+            self.show_status(at);
+        }
+        Ok(())
+    }
+
+    fn carry_out(&mut self, effect: Effect) -> Result<(), RunError> {
+        match effect {
+            Effect::Answer { id, origin, answer } => self.answer(&id, origin, answer),
+            Effect::Persist { ticket } => self.journal.persist(ticket),
+            Effect::Vault(op) => self.keep(op),
+            Effect::Snapshot { slot } => self.media.take_snapshot(slot),
+            Effect::Reload => self.load_again(),
+            Effect::Restart => self.end(Ended::Restart)?,
+        }
+        Ok(())
+    }
+
+    fn answer(&self, id: &CommandId, origin: Origin, answer: Answer) {
+        match origin {
+            Origin::Local | Origin::Http => self.surfaces.answers.resolve(id, answer),
+            // These surfaces do not exist in this version, so none of their commands can have come in.
+            Origin::Panel | Origin::Mqtt => tracing::error!(%id, ?origin, "an answer without a surface"),
+        }
+    }
+
+    fn keep(&mut self, op: VaultOp) {
+        if let VaultOp::OpenShow(show) = &op {
+            self.banner.show_opened(show);
+        }
+        self.vault.submit(op);
+    }
+
+    /// Reading a file and the secrets it names may take long: not on the loop.
+    fn load_again(&self) {
+        let (reload, sender) = (self.reload.clone(), self.sender.clone());
+        tokio::task::spawn_blocking(move || {
+            let event = match reload() {
+                Ok(config) => Event::ConfigLoaded(Box::new(config)),
+                Err(why) => Event::ConfigRejected { why },
+            };
+            let _ = sender.send(event);
+        });
+    }
+
+    fn give_goal(&mut self) {
+        let wanted: &Wanted = self.director.wanted();
+        if self.given != Some(wanted.epoch) {
+            self.given = Some(wanted.epoch);
+            self.media.want(Arc::new(wanted.clone()));
+        }
+    }
+
+    fn show_status(&mut self, at: cuebox_core::time::Mono) {
+        let status = self.director.status();
+        if *self.shown != status {
+            self.shown = Arc::new(status);
+            self.banner.status(at, &self.shown);
+            let status = self.shown.clone();
+            self.snapshots.send_modify(|snapshot| snapshot.status = status);
+        }
+    }
+
+    fn show_gauges(&mut self) {
+        let mut gauges = self.media.gauges();
+        gauges.free_bytes = self.free_bytes;
+        self.snapshots.send_modify(|snapshot| snapshot.gauges = Arc::new(gauges));
+    }
+
+    fn end(&mut self, how: Ended) -> Result<(), RunError> {
+        if self.ending.is_none() {
+            tracing::info!("ending: recordings are being sealed");
+            self.ending = Some(how);
+            self.step(Event::ShutdownRequested)?;
+        }
+        Ok(())
+    }
+
+    async fn restart_console(&mut self, why: &str) -> Result<(), RunError> {
+        tracing::error!("the console broke and is started again: {why}");
+        fault::mend();
+        self.surfaces.restart().await?;
+        self.step(Event::ShellRestarted { shell: "console".to_owned() })
+    }
+
+    /// After the director has nothing left to wait for.
+    async fn finish(self) {
+        let Self { media, vault, journal, surfaces, banner, mut events, .. } = self;
+        surfaces.shutdown().await;
+        let stopped = tokio::task::spawn_blocking(move || {
+            if let Ok(media) = Arc::try_unwrap(media) {
+                media.shut_down();
+            }
+            vault.stop(Duration::from_secs(1));
+            journal.stop(Duration::from_millis(500));
+        });
+        let _ = stopped.await;
+        banner.ended();
+        while let Ok(event) = events.try_recv() {
+            if let Event::Vault(VaultFact::PersistFailed { why, .. }) = event {
+                tracing::warn!("the journal is not complete: {why}");
+            }
+        }
+    }
+}

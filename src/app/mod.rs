@@ -1,0 +1,96 @@
+//! The one loop and all wiring: the only part of the box that knows more than one shell.
+//!
+//! Take one event or the next deadline → the director handles it → its effects are carried out → a changed goal goes
+//! to the media graph → a changed status goes to the surfaces. Nothing here decides anything.
+//!
+//! | when this breaks | then |
+//! |---|---|
+//! | a leaf shell (console, devices, one pipeline) panics | it is started again in place, and the director is told |
+//! | the director panics | the journal is made durable, the process ends, the next start recovers |
+//! | the disk | facts, never errors: the show goes on without it |
+
+mod banner;
+mod cycle;
+mod fault;
+mod journal;
+mod wiring;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cuebox_core::board::BoardError;
+use cuebox_core::config::Config;
+
+use crate::console::ConsoleError;
+use crate::devices::DeviceError;
+use crate::media::MediaError;
+use crate::vault::VaultError;
+
+pub use crate::devices::Snapshot as Plugged;
+
+/// What `cuebox run` was asked to run.
+pub struct Job {
+    pub config: Config,
+    /// The file it came from; `None`: the built-in defaults.
+    pub file: Option<PathBuf>,
+    /// Reads the configuration again. An error is told as it is.
+    pub reload: Reload,
+}
+
+/// Reads the configuration again.
+pub type Reload = Arc<dyn Fn() -> Result<Config, String> + Send + Sync>;
+
+/// How a run ended in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    Stopped,
+    /// `restart` was commanded: the process is to be started anew.
+    Restart,
+}
+
+/// Why the box cannot run, or cannot go on. Each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error("the runtime does not start: {0}")]
+    Runtime(#[source] std::io::Error),
+    #[error("{}", list(.0))]
+    Missing(Vec<MediaError>),
+    #[error(transparent)]
+    Media(#[from] MediaError),
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    #[error(transparent)]
+    Console(#[from] ConsoleError),
+    #[error(transparent)]
+    Devices(#[from] DeviceError),
+    #[error("the board table is broken: {0}")]
+    Board(#[from] BoardError),
+    #[error("the director panicked; the journal in {} shows what led to it", journal.display())]
+    Director { journal: PathBuf },
+}
+
+fn list(errors: &[MediaError]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// Runs the box until it is told to end.
+///
+/// # Errors
+/// What keeps it from starting, or made it end out of order.
+pub fn run(job: Job) -> Result<Ended, RunError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("surface")
+        .enable_all()
+        .build()
+        .map_err(RunError::Runtime)?;
+    let ended = runtime.block_on(async { wiring::start(job)?.run().await });
+    runtime.shutdown_timeout(Duration::from_millis(200));
+    ended
+}
+
+/// Everything that is plugged in.
+pub fn devices() -> Plugged {
+    crate::devices::snapshot()
+}

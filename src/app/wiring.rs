@@ -1,0 +1,176 @@
+//! Starts every shell in order and ties them to the loop.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cuebox_core::board::{Board, Candidate};
+use cuebox_core::command::Envelope;
+use cuebox_core::config::HttpConfig;
+use cuebox_core::director::{Director, Event};
+use cuebox_core::document::{Life, Snapshot};
+use cuebox_core::grid::Grid;
+use cuebox_core::ids::{ShowId, Track};
+use cuebox_core::status::Gauges;
+use cuebox_core::time::Mono;
+use rustix::time::{ClockId, clock_gettime};
+use serde_json::Value;
+use tokio::sync::{mpsc, watch};
+
+use super::banner::Banner;
+use super::cycle::Cycle;
+use super::journal::Keeper;
+use super::{Job, RunError, fault};
+use crate::console::{Answers, Console, ConsoleHandle, Deps, Shows, SubmitError};
+use crate::devices::{self, DeviceWatch};
+use crate::media::{self, Media, timing::ShowFormat};
+use crate::supervise::{board, clock};
+use crate::vault::{VaultConfig, VaultHandle, VaultReader, boot_id};
+
+/// What the console may take to tell its readers that it goes.
+const FAREWELL: Duration = Duration::from_millis(300);
+
+/// `CLOCK_MONOTONIC`, which GStreamer's system clock is as well.
+pub fn now() -> Mono {
+    let time = clock_gettime(ClockId::Monotonic);
+    let whole = u64::try_from(time.tv_sec).unwrap_or_default().saturating_mul(1_000_000_000);
+    Mono(whole.saturating_add(u64::try_from(time.tv_nsec).unwrap_or_default()))
+}
+
+/// Brings the box up. Nothing is waited for that a show does not need: encoders are probed and devices looked at while
+/// the program runs already.
+pub fn start(job: Job) -> Result<Cycle, RunError> {
+    let started = now();
+    media::requirements::check().map_err(RunError::Missing)?;
+    let config = job.config;
+    let data_dir = PathBuf::from(&config.data_dir);
+    let (sender, events) = mpsc::unbounded_channel();
+
+    let boot = boot_id().unwrap_or_default();
+    let vault_config = VaultConfig { data_dir: data_dir.clone(), box_id: config.box_id.clone(), boot: boot.clone() };
+    let _ = sender.send(Event::ClockRead(clock::read()));
+    let (vault, recovery) = VaultHandle::open(vault_config, sender.clone())?;
+    for note in &recovery.notes {
+        tracing::warn!("recovery: {note}");
+    }
+    let program = &config.program;
+    let format = ShowFormat { width: program.width, height: program.height, grid: Grid::new(program.fps) };
+    let media = Arc::new(Media::start(format, data_dir.clone(), sender.clone())?);
+    probe_encoders(data_dir.clone(), sender.clone())?;
+    let devices = devices::watch(sender.clone())?;
+
+    let director = Director::new(config.clone(), seed(), started);
+    let shown = Arc::new(director.status());
+    let (snapshots, newest) = watch::channel(Snapshot { status: shown.clone(), gauges: Arc::new(Gauges::default()) });
+    let journal = Keeper::start(&data_dir, &director, started, sender.clone()).map_err(RunError::Runtime)?;
+    let life = Life { boot: uuid::Uuid::now_v7().to_string(), version: env!("CARGO_PKG_VERSION").to_owned(), started };
+    let faults = fault::allowed();
+    let answers = Answers::default();
+    let deps = Deps {
+        life,
+        clock: if faults { fault::clock } else { now },
+        snapshots: newest,
+        submit: submit(sender.clone()),
+        answers: answers.clone(),
+        picture: picture(media.clone()),
+        shows: Arc::new(Recorded(vault.reader())),
+    };
+    let console = Some(Console::start(&config.http, deps.clone())?);
+    let surfaces = Surfaces { http: config.http.clone(), deps, console, answers, _devices: devices };
+    let banner = Banner::new(&config, job.file);
+    Ok(Cycle {
+        director,
+        events,
+        sender,
+        media,
+        vault,
+        journal,
+        surfaces,
+        snapshots,
+        banner,
+        reload: job.reload,
+        faults,
+        given: None,
+        shown,
+        free_bytes: 0,
+        ending: None,
+    })
+}
+
+/// Surfaces that can be started again while the show goes on.
+pub struct Surfaces {
+    http: HttpConfig,
+    deps: Deps,
+    console: Option<ConsoleHandle>,
+    pub answers: Answers,
+    _devices: DeviceWatch,
+}
+
+impl Surfaces {
+    /// Resolves when the console broke.
+    pub async fn broken(&mut self) -> String {
+        match &mut self.console {
+            Some(console) => console.broken().await.to_string(),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// A new console in place of the broken one, which lets go of its sockets first.
+    pub async fn restart(&mut self) -> Result<(), RunError> {
+        if let Some(broken) = self.console.take() {
+            broken.shutdown(FAREWELL).await;
+        }
+        self.console = Some(Console::start(&self.http, self.deps.clone())?);
+        Ok(())
+    }
+
+    pub async fn shutdown(self) {
+        if let Some(console) = self.console {
+            console.shutdown(FAREWELL).await;
+        }
+    }
+}
+
+fn submit(sender: mpsc::UnboundedSender<Event>) -> Arc<dyn Fn(Envelope) -> Result<(), SubmitError> + Send + Sync> {
+    Arc::new(move |envelope| sender.send(Event::Commanded(envelope)).map_err(|_| SubmitError::Stopping))
+}
+
+fn picture(media: Arc<Media>) -> Arc<dyn Fn(Track) -> Option<Arc<[u8]>> + Send + Sync> {
+    Arc::new(move |track| match track {
+        Track::Program => media.snapshot(None),
+        Track::Slot(slot) => media.snapshot(Some(slot)),
+    })
+}
+
+/// Takes up to some seconds with a driver that hangs, so it has a thread of its own.
+fn probe_encoders(data_dir: PathBuf, sender: mpsc::UnboundedSender<Event>) -> Result<(), RunError> {
+    let board = Board::detect(&board::machine())?;
+    let probe = move || {
+        let candidates: Vec<_> = board.encoder_candidates().iter().map(Candidate::working).collect();
+        let encoders = media::encode::probe(&board.id, &candidates, Some(&data_dir.join("encoders.json")));
+        let _ = sender.send(Event::EncodersProbed(encoders));
+    };
+    std::thread::Builder::new().name("probe".to_owned()).spawn(probe).map_err(RunError::Runtime)?;
+    Ok(())
+}
+
+/// Different in every run, so that boxes that lost the same server do not come back to it in step.
+fn seed() -> u64 {
+    let (high, low) = uuid::Uuid::now_v7().as_u64_pair();
+    high ^ low
+}
+
+/// The vault's shows, as the console serves them.
+struct Recorded(VaultReader);
+
+impl Shows for Recorded {
+    fn list(&self) -> Result<Value, String> {
+        let shows = self.0.shows().map_err(|error| error.to_string())?;
+        serde_json::to_value(shows).map_err(|error| error.to_string())
+    }
+
+    fn show(&self, id: &ShowId) -> Result<Option<Value>, String> {
+        let show = self.0.show(id).map_err(|error| error.to_string())?;
+        show.map(serde_json::to_value).transpose().map_err(|error| error.to_string())
+    }
+}

@@ -1,0 +1,6 @@
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cuebox::supervise::logging::init();
+    cuebox::cli::main()
+}

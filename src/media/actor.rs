@@ -1,0 +1,245 @@
+//! One thread per pipeline. Only it builds, changes and ends that pipeline, because a state change can block: a sink
+//! that waits for a dead disk or server holds its pipeline for many seconds (more than twelve were measured). The
+//! thread may block; the graph never does, and abandons it after the deadline.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use cuebox_core::director::{ErrorClass, Fact, Job};
+use cuebox_core::ids::Epoch;
+use gst::prelude::*;
+
+use super::plan::Wish;
+use super::{Context, Reporter, bus};
+
+/// One kind of pipeline. Lives on its actor's thread; dropping it must undo what building it did.
+pub trait Part {
+    fn pipeline(&self) -> &gst::Pipeline;
+
+    /// The pipeline plays: start whatever feeds it.
+    fn playing(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    /// The wish changed within its epoch.
+    fn update(&mut self, _wish: &Wish) {}
+
+    /// A message of the pipeline's bus. Errors are handled when this returns `Handled::No`.
+    fn message(&mut self, _message: &gst::Message) -> Handled {
+        Handled::No
+    }
+
+    /// Something of this part's own called [`Mailbox::nudge`].
+    fn nudged(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    /// End in order, before the pipeline is taken down; may block for a bounded time.
+    fn finish(&mut self) {}
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handled {
+    Yes,
+    No,
+}
+
+/// Why a part cannot go on.
+#[derive(Debug, thiserror::Error)]
+#[error("{detail}")]
+pub struct Failure {
+    pub class: ErrorClass,
+    pub detail: String,
+}
+
+impl Failure {
+    pub fn new(class: ErrorClass, detail: impl Into<String>) -> Self {
+        Self { class, detail: detail.into() }
+    }
+
+    /// Something that only a bug or a broken installation can cause.
+    pub fn internal(detail: impl std::fmt::Display) -> Self {
+        Self::new(ErrorClass::Internal, detail.to_string())
+    }
+}
+
+impl From<gst::glib::BoolError> for Failure {
+    fn from(error: gst::glib::BoolError) -> Self {
+        Self::internal(error.message)
+    }
+}
+
+/// What reaches an actor.
+enum Letter {
+    Bus(gst::Message),
+    Update(Box<Wish>),
+    Nudge,
+    Stop,
+}
+
+/// A part's way to wake its own actor from a streaming thread.
+#[derive(Clone)]
+pub struct Mailbox(Sender<Letter>);
+
+impl Mailbox {
+    /// Of no actor; for parts that a test plays by hand.
+    #[cfg(test)]
+    pub fn unread() -> Self {
+        Self(channel().0)
+    }
+
+    /// False when the actor has ended.
+    pub fn nudge(&self) -> bool {
+        self.0.send(Letter::Nudge).is_ok()
+    }
+}
+
+/// What the graph hears of an actor's end.
+pub struct Ended {
+    pub job: Job,
+    pub epoch: Epoch,
+}
+
+/// The graph's handle of a running actor.
+pub struct Actor {
+    letters: Sender<Letter>,
+    pub reporter: Reporter,
+}
+
+impl Actor {
+    /// Starts the thread; the part is built on it. `ended` is called as the last thing, whatever happens.
+    pub fn start(context: &Context, wish: Wish, ended: impl FnOnce(Ended) + Send + 'static) -> std::io::Result<Self> {
+        let reporter = context.reporter(wish.job(), wish.epoch());
+        let (letters, inbox) = channel();
+        let mailbox = Mailbox(letters.clone());
+        let (context, own) = (context.clone(), reporter.clone());
+        std::thread::Builder::new().name(thread_name(reporter.job())).spawn(move || {
+            let life = AssertUnwindSafe(|| live(&context, &wish, &own, &mailbox, &inbox));
+            match std::panic::catch_unwind(life) {
+                Ok(Ok(())) => {}
+                Ok(Err(failure)) => own.fact(Fact::Failed { class: failure.class, detail: failure.detail }),
+                Err(_) => own.fact(Fact::Failed {
+                    class: ErrorClass::Internal,
+                    detail: "this part of the media graph panicked".to_owned(),
+                }),
+            }
+            ended(Ended { job: own.job().clone(), epoch: own.epoch() });
+        })?;
+        Ok(Self { letters, reporter })
+    }
+
+    pub fn update(&self, wish: Wish) {
+        let _ = self.letters.send(Letter::Update(Box::new(wish)));
+    }
+
+    pub fn stop(&self) {
+        let _ = self.letters.send(Letter::Stop);
+    }
+}
+
+/// Linux shows 15 bytes of a thread's name.
+fn thread_name(job: &Job) -> String {
+    match job {
+        Job::Capture(slot) => format!("capture-{slot}"),
+        Job::Sound(slot) => format!("sound-{slot}"),
+        Job::Program => "program".to_owned(),
+        Job::Encode(job) => format!("enc-{job}"),
+        Job::Record(track) => format!("rec-{}", track.folder()),
+        Job::Leg(leg) => format!("leg-{leg}"),
+    }
+}
+
+fn live(
+    context: &Context,
+    wish: &Wish,
+    reporter: &Reporter,
+    mailbox: &Mailbox,
+    inbox: &Receiver<Letter>,
+) -> Result<(), Failure> {
+    let mut part = build(context, wish, reporter, mailbox)?;
+    let pipeline = part.pipeline().clone();
+    context.timing.apply(&pipeline);
+    let bus = pipeline.bus().ok_or_else(|| Failure::internal("a pipeline without a bus"))?;
+    let letters = mailbox.0.clone();
+    bus.set_sync_handler(move |_, message| {
+        let _ = letters.send(Letter::Bus(message.clone()));
+        gst::BusSyncReply::Drop
+    });
+    let result = play(part.as_mut(), &pipeline, reporter, inbox);
+    part.finish();
+    bus.unset_sync_handler();
+    let _ = pipeline.set_state(gst::State::Null);
+    result
+}
+
+fn play(
+    part: &mut dyn Part,
+    pipeline: &gst::Pipeline,
+    reporter: &Reporter,
+    inbox: &Receiver<Letter>,
+) -> Result<(), Failure> {
+    if pipeline.set_state(gst::State::Playing).is_err() {
+        return Err(first_error(inbox));
+    }
+    part.playing()?;
+    while let Ok(letter) = inbox.recv() {
+        match letter {
+            Letter::Stop => break,
+            Letter::Update(wish) => part.update(&wish),
+            Letter::Nudge => part.nudged()?,
+            Letter::Bus(message) => {
+                if part.message(&message) == Handled::No && over(&message, pipeline, reporter) {
+                    break;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What every pipeline does with its bus. True when the pipeline is at its end.
+fn over(message: &gst::Message, pipeline: &gst::Pipeline, reporter: &Reporter) -> bool {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "a bus carries dozens of kinds; the rest is of no concern")]
+    match message.view() {
+        gst::MessageView::Error(error) => {
+            reporter.fact(bus::failure(error));
+            true
+        }
+        gst::MessageView::Eos(_) => {
+            reporter.fact(Fact::Ended);
+            true
+        }
+        gst::MessageView::Warning(warning) => {
+            tracing::debug!(job = ?reporter.job(), "{}", warning.error());
+            false
+        }
+        gst::MessageView::Latency(_) => {
+            let _ = pipeline.recalculate_latency();
+            false
+        }
+        _ => false,
+    }
+}
+
+/// A state change failed: its reason is on the bus already.
+fn first_error(inbox: &Receiver<Letter>) -> Failure {
+    for letter in inbox.try_iter() {
+        if let Letter::Bus(message) = letter
+            && let gst::MessageView::Error(error) = message.view()
+        {
+            return Failure::new(bus::class(&error.error()), error.error().to_string());
+        }
+    }
+    Failure::internal("the pipeline does not start and does not say why")
+}
+
+fn build(context: &Context, wish: &Wish, reporter: &Reporter, mailbox: &Mailbox) -> Result<Box<dyn Part>, Failure> {
+    match wish {
+        Wish::Capture(slot, wish) => super::capture::build(context, *slot, wish, reporter, mailbox),
+        Wish::Sound(slot, wish) => super::capture::build_sound(context, *slot, wish, reporter, mailbox),
+        Wish::Program(wish) => super::program::build(context, wish, reporter, mailbox),
+        Wish::Encode(job, wish) => super::encode::build(context, *job, wish, reporter, mailbox),
+        Wish::Record(track, wish) => super::record::build(context, *track, wish, reporter, mailbox),
+        Wish::Leg(_, wish) => super::publish::build(context, wish, reporter, mailbox),
+    }
+}

@@ -1,0 +1,201 @@
+//! V4L2: v4l2src → decoder → the show's format → the slot's frames.
+//!
+//! The driver's timestamps are the capture times on the monotonic clock (v4l2src moves them to running time), so a
+//! picture lies on the grid where it was taken, however long its decoding took.
+
+use cuebox_core::device::{Mode, PixelFormat};
+use cuebox_core::director::{ErrorClass, Fact};
+use cuebox_core::ids::SlotId;
+use gst::prelude::*;
+
+use super::normalise::{self, running_time};
+use super::onto_grid::OntoGrid;
+use super::outlet::{Outlet, PicturePusher};
+use super::refusal;
+use crate::media::actor::{Failure, Handled, Mailbox, Part};
+use crate::media::{Context, Reporter, bus};
+
+pub struct Camera {
+    pipeline: gst::Pipeline,
+    node: String,
+    reporter: Reporter,
+    mailbox: Mailbox,
+    failure: Option<Failure>,
+    _outlet: Outlet,
+}
+
+impl Camera {
+    pub fn build(
+        context: &Context,
+        slot: SlotId,
+        (node, mode): (&str, &Mode),
+        reporter: &Reporter,
+        mailbox: &Mailbox,
+    ) -> Result<Self, Failure> {
+        let source = gst::ElementFactory::make("v4l2src").property("device", node).build()?;
+        let camera = Self::around(context, slot, &source, mode, (reporter, mailbox))?;
+        Ok(Self { node: node.to_owned(), ..camera })
+    }
+
+    /// The pipeline behind a source that delivers `mode`.
+    pub(super) fn around(
+        context: &Context,
+        slot: SlotId,
+        source: &gst::Element,
+        mode: &Mode,
+        (reporter, mailbox): (&Reporter, &Mailbox),
+    ) -> Result<Self, Failure> {
+        let pipeline = gst::Pipeline::new();
+        let (outlet, pusher) = Outlet::picture(context, &pipeline, slot, reporter)?;
+        let filter = gst::ElementFactory::make("capsfilter").property("caps", mode_caps(mode)).build()?;
+        pipeline.add_many([source, &filter])?;
+        source.link(&filter)?;
+        let decoded = decode(&pipeline, &filter, mode.format)?;
+        let (normal, sink) = normalise::pictures(context, &pipeline)?;
+        decoded.link(&normal)?;
+        // Without a conversion the driver's own few buffers would travel through the box: they go straight back.
+        feed(context, slot, &sink, pusher, mode.format == PixelFormat::Nv12);
+        Ok(Self {
+            pipeline,
+            node: String::new(),
+            reporter: reporter.clone(),
+            mailbox: mailbox.clone(),
+            failure: None,
+            _outlet: outlet,
+        })
+    }
+
+    /// Why it ended: errno is asked of the device itself, because v4l2src tells most failures to start in one way.
+    fn failed(&self, error: &gst::message::Error) -> Failure {
+        let Fact::Failed { class, detail } = bus::failure(error) else { return Failure::internal("no failure") };
+        if error.error().kind::<gst::ResourceError>() == Some(gst::ResourceError::Busy) {
+            return Failure::new(ErrorClass::Busy, detail);
+        }
+        if !std::path::Path::new(&self.node).exists() {
+            return Failure::new(ErrorClass::Device, format!("{} is gone: {detail}", self.node));
+        }
+        if self.reporter.total() == 0 {
+            let _ = self.pipeline.set_state(gst::State::Null);
+            if let Some((class, why)) = refusal::ask(&self.node) {
+                return Failure::new(class, format!("{why}: {detail}"));
+            }
+        }
+        // A stream error of the device's own means that it stopped delivering, not that its data are bad.
+        let from_device = error.src().and_then(|from| from.downcast_ref::<gst::Element>()).is_some_and(is_v4l2src);
+        Failure::new(if from_device { ErrorClass::Device } else { class }, detail)
+    }
+}
+
+impl Part for Camera {
+    fn pipeline(&self) -> &gst::Pipeline {
+        &self.pipeline
+    }
+
+    fn message(&mut self, message: &gst::Message) -> Handled {
+        if !message
+            .src()
+            .and_then(|from| from.downcast_ref::<gst::Element>())
+            .is_some_and(|from| is_v4l2src(from) || matches!(message.view(), gst::MessageView::Error(_)))
+        {
+            return Handled::No;
+        }
+        #[expect(clippy::wildcard_enum_match_arm, reason = "a bus carries dozens of kinds; the rest is of no concern")]
+        match message.view() {
+            gst::MessageView::Error(error) => {
+                self.failure = Some(self.failed(error));
+                self.mailbox.nudge();
+                Handled::Yes
+            }
+            gst::MessageView::Warning(warning) if tells_of_signal(&warning.error(), warning.debug().as_deref()) => {
+                self.reporter.fact(Fact::SignalLost { why: "no signal at the camera's input".to_owned() });
+                Handled::Yes
+            }
+            gst::MessageView::Info(info) if info.error().kind::<gst::ResourceError>().is_some() => {
+                self.reporter.fact(Fact::SignalFound);
+                Handled::Yes
+            }
+            _ => Handled::No,
+        }
+    }
+
+    fn nudged(&mut self) -> Result<(), Failure> {
+        self.failure.take().map_or(Ok(()), Err)
+    }
+}
+
+fn is_v4l2src(element: &gst::Element) -> bool {
+    element.factory().is_some_and(|factory| factory.name() == "v4l2src")
+}
+
+/// Whether a warning of v4l2src is about its input's signal. Its code is shared with other troubles; the developer's
+/// text beside it is not translated.
+fn tells_of_signal(error: &gst::glib::Error, debug: Option<&str>) -> bool {
+    error.kind::<gst::ResourceError>().is_some()
+        && (debug.is_some_and(|debug| debug.contains("input source")) || error.message().contains("Signal lost"))
+}
+
+fn mode_caps(mode: &Mode) -> gst::Caps {
+    let number = |value: u32| i32::try_from(value).unwrap_or(i32::MAX);
+    let caps = match mode.format {
+        PixelFormat::Nv12 => gst::Caps::builder("video/x-raw").field("format", "NV12"),
+        PixelFormat::Yuyv => gst::Caps::builder("video/x-raw").field("format", "YUY2"),
+        PixelFormat::Uyvy => gst::Caps::builder("video/x-raw").field("format", "UYVY"),
+        PixelFormat::Mjpeg => gst::Caps::builder("image/jpeg"),
+        PixelFormat::H264 => gst::Caps::builder("video/x-h264"),
+    };
+    let rate = gst::Fraction::new(number(mode.rate.numerator), number(mode.rate.denominator.max(1)));
+    caps.field("width", number(mode.width)).field("height", number(mode.height)).field("framerate", rate).build()
+}
+
+/// Adds what decodes `format`; gives the element that decoded video comes out of.
+fn decode(pipeline: &gst::Pipeline, from: &gst::Element, format: PixelFormat) -> Result<gst::Element, Failure> {
+    let names: &[&str] = match format {
+        PixelFormat::Nv12 | PixelFormat::Yuyv | PixelFormat::Uyvy => &[],
+        PixelFormat::Mjpeg => &["jpegdec"],
+        PixelFormat::H264 => &["h264parse", "avdec_h264"],
+    };
+    let mut last = from.clone();
+    for name in names {
+        let element = gst::ElementFactory::make(name).build()?;
+        pipeline.add(&element)?;
+        last.link(&element)?;
+        last = element;
+    }
+    Ok(last)
+}
+
+fn feed(context: &Context, slot: SlotId, sink: &gst_app::AppSink, mut pusher: PicturePusher, copy: bool) {
+    let mut grid = OntoGrid::new(context, slot);
+    let timing = context.timing.clone();
+    let take = move |sink: &gst_app::AppSink| {
+        let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+        let (Some(picture), Some(at)) = (sample.buffer(), running_time(&sample)) else {
+            return Ok(gst::FlowSuccess::Ok);
+        };
+        let picture = if copy { picture.copy_deep().map_err(|_| gst::FlowError::Error)? } else { picture.to_owned() };
+        let going = grid.push(picture, timing.mono(at), &mut pusher);
+        if going { Ok(gst::FlowSuccess::Ok) } else { Err(gst::FlowError::Flushing) }
+    };
+    sink.set_callbacks(gst_app::AppSinkCallbacks::builder().new_sample(take).build());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cuebox_core::device::Rate;
+
+    #[test]
+    fn every_mode_has_its_caps() {
+        gst::init().unwrap();
+        let table = [
+            (PixelFormat::Yuyv, "video/x-raw, format=(string)YUY2, "),
+            (PixelFormat::Mjpeg, "image/jpeg, "),
+            (PixelFormat::H264, "video/x-h264, "),
+        ];
+        for (format, start) in table {
+            let mode = Mode { format, width: 1280, height: 720, rate: Rate::new(30_000, 1_001) };
+            let rest = "width=(int)1280, height=(int)720, framerate=(fraction)30000/1001";
+            assert_eq!(mode_caps(&mode).to_string(), format!("{start}{rest}"));
+        }
+    }
+}

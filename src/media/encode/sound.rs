@@ -1,0 +1,99 @@
+//! Places the sound of a link on an unbroken line of samples; pure.
+//!
+//! Sound may be absent, come late, stop and come back. Whoever follows it (a recording, a leg) needs every sample
+//! exactly once: what is missing becomes silence, what comes twice is skipped. Small disagreements of timestamps are
+//! no gaps: the samples themselves count, until the difference is heard.
+//!
+//! Samples are counted from running time zero, at [`SAMPLE_RATE`].
+
+use crate::media::timing::SAMPLE_RATE;
+
+/// Timestamps may be off this far (20 ms) before they are believed more than the count of samples.
+const TOLERANCE: u64 = SAMPLE_RATE as u64 / 50;
+
+/// How a piece of sound joins the line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// Silent samples to put before it.
+    pub silence: u64,
+    /// Samples at its beginning that are there already.
+    pub skip: u64,
+    /// Samples of it that are used.
+    pub keep: u64,
+}
+
+/// Where the line is.
+#[derive(Debug)]
+pub struct Line {
+    next: u64,
+}
+
+impl Line {
+    pub const fn new(from: u64) -> Self {
+        Self { next: from }
+    }
+
+    /// The first sample that is not there yet.
+    pub const fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Takes a piece of `samples` that says it begins at sample `at`.
+    pub fn place(&mut self, at: u64, samples: u64) -> Placed {
+        let placed = if at.abs_diff(self.next) <= TOLERANCE {
+            Placed { silence: 0, skip: 0, keep: samples }
+        } else if at > self.next {
+            Placed { silence: at - self.next, skip: 0, keep: samples }
+        } else {
+            let skip = (self.next - at).min(samples);
+            Placed { silence: 0, skip, keep: samples - skip }
+        };
+        self.next += placed.silence + placed.keep;
+        placed
+    }
+
+    /// Goes on to `until` in silence; returns how many samples of it.
+    pub fn reach(&mut self, until: u64) -> u64 {
+        let silence = until.saturating_sub(self.next);
+        self.next += silence;
+        silence
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::timing::{sample_at, time_of_sample};
+
+    #[test]
+    fn every_sample_is_there_exactly_once_whatever_the_sound_does() {
+        let table = [
+            // (what, at, samples, silence, skip, keep), the line stands at 10 000
+            ("in time", 10_000, 480, 0, 0, 480),
+            ("off by less than is heard", 10_900, 480, 0, 0, 480),
+            ("after a gap", 20_000, 480, 10_000, 0, 480),
+            ("comes again", 5_000, 480, 0, 480, 0),
+            ("overlaps", 8_000, 4_800, 0, 2_000, 2_800),
+        ];
+        for (what, at, samples, silence, skip, keep) in table {
+            let mut line = Line::new(10_000);
+            assert_eq!(line.place(at, samples), Placed { silence, skip, keep }, "{what}");
+            assert_eq!(line.next(), 10_000 + silence + keep, "{what}");
+        }
+    }
+
+    #[test]
+    fn silence_goes_exactly_as_far_as_it_was_asked_and_never_back() {
+        let mut line = Line::new(100);
+        assert_eq!(line.reach(1_100), 1_000);
+        assert_eq!(line.reach(1_000), 0);
+        assert_eq!(line.next(), 1_100);
+    }
+
+    #[test]
+    fn samples_and_times_agree_for_years() {
+        for sample in [0, 1, 1_600, 48_000, 48_000 * 86_400 * 365 * 3 + 7] {
+            assert_eq!(sample_at(time_of_sample(sample)), sample);
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! Legs: the stream encode and the program's sound, to the outside. Each leg is a pipeline of its own and fails alone.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`rtmp`] | RTMP and RTMPS |
+//! | [`reach`] | finds out whether a server can be reached at all, before a pipeline is built |
+//! | [`socket`] | how much the kernel still holds of what was sent |
+//! | [`trust`] | certificate authorities beside the system's |
+//!
+//! A leg knows neither rank nor retry: it connects once, tells what happened, and ends. Progress counts the bytes that
+//! the other side's kernel has acknowledged, because a wedged server looks alive to everything above.
+
+mod reach;
+mod rtmp;
+mod socket;
+mod trust;
+
+use cuebox_core::config::LegTarget;
+use cuebox_core::director;
+
+use super::actor::{Failure, Mailbox, Part};
+use super::{Context, Reporter};
+
+pub fn build(
+    context: &Context,
+    wish: &director::Leg,
+    reporter: &Reporter,
+    mailbox: &Mailbox,
+) -> Result<Box<dyn Part>, Failure> {
+    match &wish.config.target {
+        LegTarget::Rtmp { url, stream_key } => {
+            rtmp::build(context, &wish.config, url, stream_key.as_ref(), reporter, mailbox)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,69 @@
+//! Every GStreamer element that the box cannot do without, what for, and who delivers it on Debian.
+
+use super::MediaError;
+
+/// Element, purpose, Debian package.
+const NEEDED: &[(&str, &str, &str)] = &[
+    ("capsfilter", "fixes formats between elements", "libgstreamer1.0-0"),
+    ("identity", "looks into streams", "libgstreamer1.0-0"),
+    ("queue", "parts of a pipeline on threads of their own", "libgstreamer1.0-0"),
+    ("appsrc", "joins pipelines", "gstreamer1.0-plugins-base"),
+    ("appsink", "joins pipelines", "gstreamer1.0-plugins-base"),
+    ("compositor", "mixes the program's picture", "gstreamer1.0-plugins-base"),
+    ("audiomixer", "mixes the program's sound", "gstreamer1.0-plugins-base"),
+    ("videoconvertscale", "brings pictures to the show's size and format", "gstreamer1.0-plugins-base"),
+    ("videorate", "brings pictures to an encoder's rate", "gstreamer1.0-plugins-base"),
+    ("audioconvert", "brings sound to the common format", "gstreamer1.0-plugins-base"),
+    ("audioresample", "brings sound to the common rate and clock", "gstreamer1.0-plugins-base"),
+    ("textoverlay", "writes texts on the slate and the test picture", "gstreamer1.0-x"),
+    ("uridecodebin", "opens file and network sources", "gstreamer1.0-plugins-base"),
+    ("alsasrc", "takes sound from sound cards", "gstreamer1.0-alsa"),
+    ("v4l2src", "takes pictures from cameras", "gstreamer1.0-plugins-good"),
+    ("jpegdec", "decodes cameras that deliver MJPEG", "gstreamer1.0-plugins-good"),
+    ("jpegenc", "makes snapshots", "gstreamer1.0-plugins-good"),
+    ("deinterlace", "deinterlaces sources", "gstreamer1.0-plugins-good"),
+    ("level", "measures sound levels", "gstreamer1.0-plugins-good"),
+    ("flvmux", "packs the RTMP stream", "gstreamer1.0-plugins-good"),
+    ("mp4mux", "packs recordings", "gstreamer1.0-plugins-good"),
+    ("rtmp2sink", "publishes over RTMP", "gstreamer1.0-plugins-bad"),
+    ("h264parse", "reads H.264 streams", "gstreamer1.0-plugins-bad"),
+    ("avdec_h264", "decodes cameras that deliver H.264", "gstreamer1.0-libav"),
+    ("voaacenc", "encodes sound", "gstreamer1.0-plugins-bad"),
+];
+
+/// Starts GStreamer and looks for every element.
+///
+/// # Errors
+/// GStreamer does not start, or all the elements that are missing.
+pub fn check() -> Result<(), Vec<MediaError>> {
+    gst::init().map_err(|error| vec![MediaError::Init(error)])?;
+    let missing = missing(NEEDED);
+    if missing.is_empty() { Ok(()) } else { Err(missing) }
+}
+
+fn missing(needed: &[(&'static str, &'static str, &'static str)]) -> Vec<MediaError> {
+    needed
+        .iter()
+        .filter(|(element, ..)| gst::ElementFactory::find(element).is_none())
+        .map(|&(element, purpose, package)| MediaError::MissingElement { element, purpose, package })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_element_is_named_with_its_purpose_and_its_package() {
+        gst::init().unwrap();
+        let missing = missing(&[("appsrc", "joins pipelines", "base"), ("nosuchelement", "dreams", "gstreamer1.0-x")]);
+        let [only] = missing.as_slice() else { panic!("{missing:?}") };
+        let text = only.to_string();
+        assert!(text.contains("nosuchelement") && text.contains("dreams") && text.contains("gstreamer1.0-x"), "{text}");
+    }
+
+    #[test]
+    fn nothing_is_missing_on_a_machine_that_was_set_up() {
+        assert!(check().is_ok(), "{:?}", check());
+    }
+}

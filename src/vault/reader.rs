@@ -1,0 +1,151 @@
+//! Shows and segments for whoever wants to see them, read beside the vault's own thread through a connection that
+//! can only read.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+use cuebox_core::ids::ShowId;
+use cuebox_core::time::Trust;
+use cuebox_core::timeline::Entry;
+use serde::Serialize;
+use thiserror::Error;
+
+use super::index::{Index, IndexError};
+use super::layout::Layout;
+use super::manifest::rfc3339;
+use super::records::{SegmentRecord, ShowRecord, State};
+use super::timeline;
+
+#[derive(Debug, Error)]
+pub enum ReadError {
+    /// The data folder could not be used yet.
+    #[error("the recordings cannot be read: {0}")]
+    Index(#[from] IndexError),
+    #[error("the timeline cannot be read: {0}")]
+    Timeline(io::Error),
+}
+
+/// One show in a list of shows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ShowSummary {
+    pub id: ShowId,
+    pub name: String,
+    #[serde(rename = "box")]
+    pub box_id: String,
+    /// RFC 3339.
+    pub started: String,
+    pub started_clock: Trust,
+    /// `None` while the show is open.
+    pub ended: Option<String>,
+    /// `1280x720`.
+    pub size: String,
+    pub fps: u32,
+    pub files: usize,
+    pub bytes: u64,
+}
+
+/// One show with everything that is known of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ShowDetail {
+    #[serde(flatten)]
+    pub summary: ShowSummary,
+    pub segments: Vec<SegmentDetail>,
+    pub timeline: Vec<Entry>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SegmentDetail {
+    /// `program` or `slot-<n>`.
+    pub track: String,
+    pub number: u32,
+    /// Below the data folder.
+    pub file: String,
+    pub first_frame: u64,
+    /// Zero while the file grows.
+    pub frames: u64,
+    pub repeated: u64,
+    /// Of a file that grows: its length at this moment.
+    pub bytes: u64,
+    pub sealed: bool,
+    pub clean: bool,
+    pub sha256: Option<String>,
+    pub stored: bool,
+}
+
+/// Cheap to clone; each call opens the index for itself. Calls block on the disk.
+#[derive(Clone, Debug)]
+pub struct VaultReader {
+    layout: Layout,
+}
+
+impl VaultReader {
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        Self { layout: Layout::new(data_dir) }
+    }
+
+    /// All shows, newest first.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn shows(&self) -> Result<Vec<ShowSummary>, ReadError> {
+        let index = Index::read_only(&self.layout.index())?;
+        let mut shows = Vec::new();
+        for record in index.shows()?.into_iter().rev() {
+            shows.push(summary(&record, &self.segments(&index, record.id())?));
+        }
+        Ok(shows)
+    }
+
+    /// `None` when there is no such show.
+    ///
+    /// # Errors
+    /// When index or timeline cannot be read.
+    pub fn show(&self, show: &ShowId) -> Result<Option<ShowDetail>, ReadError> {
+        let index = Index::read_only(&self.layout.index())?;
+        let Some(record) = index.show(show)? else { return Ok(None) };
+        let segments = self.segments(&index, show)?;
+        let timeline = timeline::entries(&self.layout.timeline(show)).map_err(ReadError::Timeline)?;
+        Ok(Some(ShowDetail { summary: summary(&record, &segments), segments, timeline }))
+    }
+
+    fn segments(&self, index: &Index, show: &ShowId) -> Result<Vec<SegmentDetail>, ReadError> {
+        let rows = index.segments(show)?.into_iter().filter(|row| row.state != State::Tombstone);
+        Ok(rows.map(|row| self.detail(show, row)).collect())
+    }
+
+    fn detail(&self, show: &ShowId, row: SegmentRecord) -> SegmentDetail {
+        let segment = row.id(show);
+        let sealed = row.state == State::Sealed;
+        let grown = || fs::metadata(self.layout.segment(&segment)).map_or(0, |metadata| metadata.len());
+        SegmentDetail {
+            track: row.track.folder(),
+            number: row.number,
+            file: segment.path(),
+            first_frame: row.first_frame,
+            frames: row.frames,
+            repeated: row.repeated,
+            bytes: if sealed { row.bytes } else { grown() },
+            sealed,
+            clean: row.clean,
+            sha256: row.sha256,
+            stored: row.stored,
+        }
+    }
+}
+
+fn summary(record: &ShowRecord, segments: &[SegmentDetail]) -> ShowSummary {
+    let show = &record.show;
+    ShowSummary {
+        id: show.id.clone(),
+        name: show.name.clone(),
+        box_id: show.box_id.clone(),
+        started: rfc3339(show.started),
+        started_clock: show.started.trust,
+        ended: record.ended.map(rfc3339),
+        size: format!("{}x{}", show.width, show.height),
+        fps: show.fps,
+        files: segments.len(),
+        bytes: segments.iter().map(|segment| segment.bytes).sum(),
+    }
+}

@@ -1,0 +1,102 @@
+//! Frame-exactness, read from the marks in the recorded files.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::harness::{CueBox, Folder, alone, five_cameras, manifest, segments, timeline};
+use super::marks::{self, Mark};
+
+const FPS: f64 = 30.0;
+const CUTS: usize = 200;
+
+/// Frame numbers of the marks on the show's axis: mark − origin, for one segment.
+fn assert_on_the_grid(show: &Path, track: &str, origin: u64) -> Vec<(u64, Option<Mark>)> {
+    let mut frames = Vec::new();
+    for (file, entry) in segments(show, track) {
+        let first = entry["first_frame"].as_u64().unwrap();
+        let marks = marks::read(&file, 640, 360);
+        assert_eq!(marks.len() as u64, entry["frames"].as_u64().unwrap(), "{}", file.display());
+        for (k, mark) in marks.into_iter().enumerate() {
+            let frame = first + k as u64;
+            if let Some(mark) = mark {
+                let expected = ((origin + frame) & 0xff_ffff) as u32;
+                assert_eq!(mark.frame, expected, "{} picture {k} is not show frame {frame}", file.display());
+            }
+            frames.push((frame, mark));
+        }
+    }
+    frames
+}
+
+/// What the timeline says is on air in each frame: (first frame, slot).
+fn on_air(lines: &[Value]) -> Vec<(u64, u8)> {
+    let cuts = lines.iter().filter(|line| line["kind"] == "on_air");
+    cuts.map(|line| (line["frame"].as_u64().unwrap(), line["slot"].as_u64().unwrap() as u8)).collect()
+}
+
+#[test]
+fn two_hundred_random_cuts_lose_and_double_nothing_and_the_timeline_tells_each_frame() {
+    let _alone = alone();
+    let folder = Folder::new("frames");
+    let cuebox = CueBox::start(&folder, &five_cameras("[record]\nsegment_minutes = 0.1\n"));
+    cuebox.wait_live(5);
+    let mut state = 20_261_121u64;
+    let mut slot = 1;
+    for _ in 0..CUTS {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        slot = (slot + (state >> 33) % 4) % 5 + 1;
+        cuebox.done(&["cut", &slot.to_string()]);
+        cuebox.wait("the cut is on air", 10, |status| status["program"]["on_air"] == slot);
+    }
+    let show = cuebox.show();
+    cuebox.stop();
+
+    let origin = manifest(&show)["origin"].as_u64().unwrap();
+    let frames = assert_on_the_grid(&show, "program", origin);
+    for pair in frames.windows(2) {
+        assert_eq!(pair[1].0, pair[0].0 + 1, "a program frame is missing or doubled");
+    }
+    let cuts = on_air(&timeline(&show));
+    assert!(cuts.len() >= CUTS, "only {} cuts are in the timeline", cuts.len());
+    let mut judged = 0;
+    for (frame, mark) in &frames {
+        let Some((_, slot)) = cuts.iter().rev().find(|(first, _)| first <= frame) else { continue };
+        assert_eq!(mark.map(|mark| mark.slot), Some(*slot), "program frame {frame}");
+        judged += 1;
+    }
+    assert!(judged >= CUTS, "only {judged} frames were judged");
+    assert!(segments(&show, "program").len() >= 2, "no segment was rotated");
+    for number in 1..=5 {
+        let track = format!("slot-{number}");
+        let frames = assert_on_the_grid(&show, &track, origin);
+        assert!(frames.windows(2).all(|pair| pair[1].0 == pair[0].0 + 1), "{track} misses or doubles a frame");
+        assert!(frames.iter().all(|(_, mark)| mark.is_some_and(|mark| mark.slot == number)), "{track}");
+    }
+}
+
+#[test]
+fn sound_and_picture_stay_together_from_the_start_to_the_end_of_a_long_file() {
+    let _alone = alone();
+    let folder = Folder::new("av");
+    let cuebox = CueBox::start(&folder, &five_cameras(""));
+    cuebox.wait_live(5);
+    cuebox.wait("a minute of show", 120, |status| status["uptime_s"].as_f64().unwrap_or(0.0) > 65.0);
+    let show = cuebox.show();
+    cuebox.stop();
+    for track in ["program", "slot-2"] {
+        let (file, _) = segments(&show, track).into_iter().next().unwrap();
+        let flashes = marks::flashes(&file, 640, 360, FPS);
+        let bursts = marks::bursts(&file);
+        assert!(flashes.len() >= 50, "{track}: {} flashes", flashes.len());
+        let mut offsets = Vec::new();
+        for flash in &flashes {
+            let nearest = bursts.iter().map(|burst| burst - flash).min_by(|a, b| a.abs().total_cmp(&b.abs())).unwrap();
+            offsets.push(nearest * 1000.0);
+        }
+        let early = &offsets[1..6];
+        let late = &offsets[offsets.len() - 6..offsets.len() - 1];
+        println!("{track}: A/V offset {early:.1?} … {late:.1?} ms");
+        assert!(early.iter().chain(late).all(|ms| ms.abs() <= 20.0), "{track}: {early:.1?} … {late:.1?}");
+    }
+}
