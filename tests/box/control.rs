@@ -146,8 +146,8 @@ fn the_live_view_follows_the_box_in_a_terminal_and_leaves_it_clean() {
     let folder = Folder::new("watch");
     let cuebox = CueBox::start(&folder, &five_cameras("[record]\nprogram = false\nslots = false\n"));
     cuebox.wait("slot 4 is live", 40, |status| status["slots"][3]["state"] == "live");
-    let watch = format!("{} ctl --config {} watch", program(), cuebox.config().display());
-    // `script` gives it a terminal.
+    // `script` gives it a terminal. Its shell must not stay in between: the same Ctrl-C would end it with a code of its own.
+    let watch = format!("exec {} ctl --config {} watch", program(), cuebox.config().display());
     let mut view = Watched::start(Command::new("script").args(["-qfec", &watch, "/dev/null"]).env("NO_COLOR", "1"));
     view.shows("\x1b[?1049h");
     cuebox.done(&["cut", "4"]);
