@@ -13,7 +13,7 @@ use cuebox_core::device::Encoders;
 use cuebox_core::director::{
     Audio, Capture, CaptureSource, Encode, EncodeJob, Event, Fact, Picture, Program, Slate, Switch, Wanted,
 };
-use cuebox_core::encode_plan::{self, Wishes};
+use cuebox_core::encode_plan::{self, Grant, Wishes};
 use cuebox_core::grid::{FrameIndex, Grid};
 use cuebox_core::ids::{Epoch, SlotId, SwitchId};
 use gst::prelude::*;
@@ -84,7 +84,10 @@ fn goal() -> Wanted {
     let encoders = Encoders { board: board.id.clone(), working, broken: Vec::new() };
     let plan = encode_plan::plan(&encoders, &wishes);
     let bitrate_bps = config.program.video_bitrate_bps;
-    let encode = |(job, grant): (EncodeJob, _)| (job, Encode { epoch: Epoch(1), grant, bitrate_bps });
+    let encode = |(job, grant): (EncodeJob, Grant)| {
+        let picture = grant.picture();
+        (job, Encode { epoch: Epoch(1), grant, bitrate_bps, picture })
+    };
     let capture = |slot: SlotId| {
         let source = CaptureSource::Test { marks: true, tone_hz: Some(440) };
         (slot, Capture { epoch: Epoch(1), name: format!("Camera {slot}"), source })
