@@ -9,6 +9,7 @@ use cuebox::media::Media;
 use cuebox::media::links::{Depth, Link};
 use cuebox::media::timing::ShowFormat;
 use cuebox_core::config::Config;
+use cuebox_core::credentials::Configured;
 use cuebox_core::device::Encoders;
 use cuebox_core::director::{
     Audio, Capture, CaptureSource, Encode, EncodeJob, Event, Fact, Picture, Program, Slate, Switch, Wanted,
@@ -29,7 +30,7 @@ pub fn latency() {
     let (sender, mut events) = tokio::sync::mpsc::unbounded_channel();
     let grid = Grid::new(30);
     let format = ShowFormat { width: 1920, height: 1080, grid };
-    let media = Media::start(format, super::scratch(), sender).expect("the graph starts");
+    let media = Media::start(format, super::scratch(), Arc::new(Configured), sender).expect("the graph starts");
     let mut wanted = goal();
     media.want(Arc::new(wanted.clone()));
     let encoded = Encoded::tap(&media, grid);

@@ -1,7 +1,7 @@
 //! What a leg needs to be let in, and who can get it. The trait lies here so that the publisher and the platform's
 //! client need not know each other.
 
-use crate::config::{LegConfig, Secret, Url};
+use crate::config::{LegConfig, LegTarget, LivekitTarget, Secret, TokenSource, Url, WhipTarget};
 
 /// What opens a server's door.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,4 +38,28 @@ pub trait CredentialSource: Send + Sync {
 
     /// The server gave a newer token of its own.
     fn refreshed(&self, leg: &LegConfig, token: Secret);
+}
+
+/// What stands in the configuration itself; nothing is made or fetched.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Configured;
+
+impl CredentialSource for Configured {
+    fn credentials(&self, leg: &LegConfig) -> Result<Credentials, CredentialError> {
+        match &leg.target {
+            LegTarget::Livekit(LivekitTarget { url, token: TokenSource::Fixed(token), .. }) => {
+                Ok(Credentials { url: url.clone(), secret: token.clone(), expires_unix_s: None })
+            }
+            LegTarget::Whip(WhipTarget { url, token: Some(TokenSource::Fixed(token)), .. }) => {
+                Ok(Credentials { url: Some(url.clone()), secret: token.clone(), expires_unix_s: None })
+            }
+            LegTarget::Rtmp(_) | LegTarget::Livekit(_) | LegTarget::Srt(_) | LegTarget::Whip(_) => {
+                Err(CredentialError::Refused("the configuration holds no token for it".to_owned()))
+            }
+        }
+    }
+
+    fn rejected(&self, _leg: &LegConfig) {}
+
+    fn refreshed(&self, _leg: &LegConfig, _token: Secret) {}
 }
