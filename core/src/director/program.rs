@@ -249,6 +249,19 @@ impl Program {
         Switched::Yes
     }
 
+    /// The operator's choice, or the start slot.
+    pub const fn chosen(&self) -> Option<SlotId> {
+        self.chosen
+    }
+
+    /// Takes up the choice of the process before, unless somebody has chosen already.
+    pub fn restore(&mut self, chosen: Option<SlotId>, slate: bool) {
+        if !self.started {
+            self.chosen = chosen.or(self.chosen);
+        }
+        self.slate |= slate;
+    }
+
     /// A slot left the configuration.
     pub fn forget(&mut self, slot: SlotId) {
         self.preview = self.preview.filter(|preview| *preview != slot);
