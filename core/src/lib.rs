@@ -18,7 +18,6 @@
 //! | [`status`] | what every surface shows |
 //! | [`document`] | the status document that surfaces publish, and its changes |
 //! | [`health`] | how well a slot does, 0–100, and why |
-//! | [`fragment`] | completes an index that the muxer left incomplete |
 //! | [`grid`] | the show's frame grid: frame numbers ↔ time |
 //! | [`journal`] | bounded history of events; replay gives the same status |
 //! | [`timeline`] | the show's switches with their exact frames |
@@ -32,7 +31,6 @@ pub mod device;
 pub mod director;
 pub mod document;
 pub mod encode_plan;
-pub mod fragment;
 pub mod grid;
 pub mod health;
 pub mod ids;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cuebox_core::board::{Board, Candidate};
+use cuebox_core::board::Board;
 use cuebox_core::command::Envelope;
 use cuebox_core::config::HttpConfig;
 use cuebox_core::credentials::Configured;
@@ -150,8 +150,8 @@ fn picture(media: Arc<Media>) -> Arc<dyn Fn(Track) -> Option<Arc<[u8]>> + Send +
 fn probe_encoders(data_dir: PathBuf, sender: mpsc::UnboundedSender<Event>) -> Result<(), RunError> {
     let board = Board::detect(&board::machine())?;
     let probe = move || {
-        let candidates: Vec<_> = board.encoder_candidates().iter().map(Candidate::working).collect();
-        let encoders = media::encode::probe(&board.id, &candidates, Some(&data_dir.join("encoders.json")));
+        let encoders =
+            media::encode::probe(&board.id, board.encoder_candidates(), Some(&data_dir.join("encoders.json")));
         let _ = sender.send(Event::EncodersProbed(encoders));
     };
     std::thread::Builder::new().name("probe".to_owned()).spawn(probe).map_err(RunError::Runtime)?;
