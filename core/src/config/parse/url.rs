@@ -21,7 +21,8 @@ pub(super) fn read(walk: &mut Walk<'_>, item: &Item<'_>, schemes: &[&str]) -> Op
     }
 }
 
-fn check(text: &str, schemes: &[&str]) -> Result<(), String> {
+/// What is wrong with an address, in words that go after its name.
+pub(crate) fn check(text: &str, schemes: &[&str]) -> Result<(), String> {
     if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
         return Err("holds a blank or a control character".to_owned());
     }
