@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::banner::Banner;
 use super::cycle::Cycle;
-use super::journal::Keeper;
+use super::journal::{self, Keeper};
 use super::{Job, RunError, fault};
 use crate::console::{Answers, Console, ConsoleHandle, Deps, Shows, SubmitError};
 use crate::devices::{self, DeviceWatch};
@@ -62,7 +62,10 @@ pub fn start(job: Job) -> Result<Cycle, RunError> {
     probe_encoders(data_dir.clone(), sender.clone())?;
     let devices = devices::watch(sender.clone())?;
 
-    let director = Director::new(config.clone(), seed(), started);
+    let mut director = Director::new(config.clone(), seed(), started);
+    if let Some(settings) = journal::settings(&data_dir) {
+        director.restore(settings);
+    }
     let shown = Arc::new(director.status());
     let (snapshots, newest) = watch::channel(Snapshot { status: shown.clone(), gauges: Arc::new(Gauges::default()) });
     let journal = Keeper::start(&data_dir, &director, started, sender.clone()).map_err(RunError::Runtime)?;
