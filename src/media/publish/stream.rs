@@ -68,11 +68,21 @@ impl Stream {
         Ok(Self { context: context.clone(), source, pictures: None, _sound: sound })
     }
 
+    /// Where a key frame can be asked for.
+    pub fn key_frames(&self) -> Option<gst::Pad> {
+        self.source.static_pad("src")
+    }
+
     /// Lets the pictures flow; again does nothing.
     pub fn start(&mut self) {
         let link = Link::Encoded(EncodeJob::Stream);
         self.pictures.get_or_insert_with(|| self.context.links.subscribe(link, &self.source, Depth::Time(BACKLOG)));
     }
+}
+
+/// Asks whoever feeds this source pad.
+pub fn ask_for_key_frame(pad: &gst::Pad) {
+    pad.send_event(gst_video::UpstreamForceKeyUnitEvent::builder().all_headers(true).build());
 }
 
 /// Running time of the leg's first picture in nanoseconds, which becomes zero; `u64::MAX` before it.
@@ -135,7 +145,7 @@ fn pictures(
         } else if broken && key {
             broken = false;
         } else if broken && taker.waiting() < BACKLOG / 4 {
-            key_frames.send_event(gst_video::UpstreamForceKeyUnitEvent::builder().all_headers(true).build());
+            ask_for_key_frame(&key_frames);
         }
         if !broken {
             taker.picture(&caps, unit, running.saturating_sub(origin.set_once(running)));

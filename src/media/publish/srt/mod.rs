@@ -28,7 +28,7 @@ use cuebox_core::director::{self, ErrorClass};
 use cuebox_core::ids::LegId;
 use gst::prelude::*;
 
-use super::stream::{Stream, Taker};
+use super::stream::{Stream, Taker, ask_for_key_frame};
 use crate::media::actor::{Failure, Handled, Mailbox, Part};
 use crate::media::encode::{access_units, make};
 use crate::media::{Context, Reporter};
@@ -42,6 +42,7 @@ struct SrtPart {
     watcher: Option<(Sender<()>, std::thread::JoinHandle<()>)>,
     context: Context,
     leg: LegId,
+    sink: gst::Element,
     stream: Stream,
 }
 
@@ -78,6 +79,7 @@ pub fn build(
     muxer.link(&sink)?;
     let feeds = Arc::new(Feeds::build(&pipeline, &muxer)?);
     let stream = Stream::build(context, &pipeline, &access_units(), wish.audio_bitrate_bps, &feeds)?;
+    greet_callers(&sink, &stream);
     let state = Arc::new(State::default());
     let watch = Watch {
         context: context.clone(),
@@ -98,6 +100,7 @@ pub fn build(
         watcher: Some((stop, thread)),
         context: context.clone(),
         leg: wish.config.name.clone(),
+        sink,
         stream,
     }))
 }
@@ -135,6 +138,8 @@ fn sink(target: &SrtTarget, host: &str, port: u16) -> Result<gst::Element, Failu
     sink.set_property("auto-reconnect", false);
     // A listener without a caller lets everything pass.
     sink.set_property("wait-for-connection", false);
+    // It connects as soon as it starts, and one caller is all that some listeners take.
+    sink.set_locked_state(true);
     let pad = sink.static_pad("sink").ok_or_else(|| Failure::internal("a sink without a pad"))?;
     // Where there are stream headers, the sink sends them before it looks at the connection, and a refusal then reads
     // "connection does not exist". They are repeated ten times a second within the stream anyway.
@@ -151,6 +156,15 @@ fn sink(target: &SrtTarget, host: &str, port: u16) -> Result<gst::Element, Failu
         gst::PadProbeReturn::Ok
     });
     Ok(sink)
+}
+
+/// Whoever calls a listener sees a picture at once.
+fn greet_callers(sink: &gst::Element, stream: &Stream) {
+    let Some(pad) = stream.key_frames() else { return };
+    sink.connect("caller-added", false, move |_| {
+        ask_for_key_frame(&pad);
+        None
+    });
 }
 
 /// The muxer's two inputs.
@@ -209,7 +223,10 @@ impl Part for SrtPart {
     }
 
     fn nudged(&mut self) -> Result<(), Failure> {
-        if self.state.reached.load(Ordering::Acquire) {
+        if self.state.reached.load(Ordering::Acquire) && self.sink.is_locked_state() {
+            self.sink.set_locked_state(false);
+            // An error of this is on the bus.
+            let _ = self.sink.sync_state_with_parent();
             self.stream.start();
         }
         self.state.failure.lock().unwrap_or_else(PoisonError::into_inner).take().map_or(Ok(()), Err)

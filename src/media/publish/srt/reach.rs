@@ -49,8 +49,7 @@ fn ask(address: SocketAddr) -> std::io::Result<()> {
 
 fn induction() -> [u8; HANDSHAKE_BYTES] {
     let mut packet = [0; HANDSHAKE_BYTES];
-    let words: [(usize, u32); 6] =
-        [(0, 0x8000_0000), (16, 4), (20, 2), (28, 1_500), (32, 8_192), (36, 1)];
+    let words: [(usize, u32); 6] = [(0, 0x8000_0000), (16, 4), (20, 2), (28, 1_500), (32, 8_192), (36, 1)];
     for (at, word) in words {
         packet[at..at + 4].copy_from_slice(&word.to_be_bytes());
     }

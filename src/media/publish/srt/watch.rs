@@ -73,7 +73,7 @@ impl Watch {
             let gauge = gauges.legs.entry(leg).or_default();
             gauge.bitrate_bps = bits_per_second;
             gauge.rtt_ms = Some(now.rtt_ms.round() as u32);
-            gauge.lost_percent = Some(lost_percent);
+            gauge.lost_percent = lost_percent;
         });
     }
 }
