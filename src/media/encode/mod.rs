@@ -29,7 +29,7 @@ use super::links::{Depth, Link, Publication, Subscription};
 use super::plan::Wish;
 use super::{Context, Reporter};
 
-pub use chain::make;
+pub use chain::{access_units, make};
 pub use encoders::KNOWN;
 pub use probe::probe;
 
