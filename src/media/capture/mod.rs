@@ -16,6 +16,7 @@ mod card;
 mod normalise;
 mod onto_grid;
 mod outlet;
+mod packed;
 mod playout;
 mod refusal;
 mod sound_clock;

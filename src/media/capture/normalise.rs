@@ -5,9 +5,33 @@ use gst::prelude::*;
 use crate::media::Context;
 use crate::media::actor::Failure;
 
+use cuebox_core::device::PixelFormat;
+
 /// Decoded video of any size, rate and colour → NV12 in the show's size, at the source's own rate, into an appsink.
-/// Interlaced video is deinterlaced; aspect is kept by black borders; colours go to BT.709, limited range.
+/// Interlaced video is deinterlaced; aspect is kept by black borders; colours go to the show's.
 pub fn pictures(context: &Context, pipeline: &impl IsA<gst::Bin>) -> Result<(gst::Element, gst_app::AppSink), Failure> {
+    chain(context, pipeline, &picture_caps(context))
+}
+
+/// The same for a camera's packed pictures, which leave in their own format and colours, for [`super::packed`].
+pub fn packed(
+    context: &Context,
+    pipeline: &impl IsA<gst::Bin>,
+    format: PixelFormat,
+) -> Result<(gst::Element, gst_app::AppSink), Failure> {
+    let mut caps = picture_caps(context);
+    if let Some(structure) = caps.make_mut().structure_mut(0) {
+        structure.set("format", if format == PixelFormat::Uyvy { "UYVY" } else { "YUY2" });
+        structure.remove_field("colorimetry");
+    }
+    chain(context, pipeline, &caps)
+}
+
+fn chain(
+    context: &Context,
+    pipeline: &impl IsA<gst::Bin>,
+    caps: &gst::Caps,
+) -> Result<(gst::Element, gst_app::AppSink), Failure> {
     // One picture per frame when the show has no use for one per field.
     let fields = if context.format.grid.fps() > 30 { "all" } else { "top" };
     let deinterlace = gst::ElementFactory::make("deinterlace")
@@ -15,8 +39,7 @@ pub fn pictures(context: &Context, pipeline: &impl IsA<gst::Bin>) -> Result<(gst
         .property_from_str("fields", fields)
         .build()?;
     let convert = gst::ElementFactory::make("videoconvertscale").property("add-borders", true).build()?;
-    let sink =
-        gst_app::AppSink::builder().caps(&picture_caps(context)).async_(false).sync(false).max_buffers(2).build();
+    let sink = gst_app::AppSink::builder().caps(caps).async_(false).sync(false).max_buffers(2).build();
     let bin = pipeline.upcast_ref();
     bin.add_many([&deinterlace, &convert, sink.upcast_ref()])?;
     gst::Element::link_many([&deinterlace, &convert, sink.upcast_ref()])?;
