@@ -8,7 +8,7 @@ use cuebox_core::director::{ErrorClass, Fact};
 use cuebox_core::ids::SlotId;
 use gst::prelude::*;
 
-use super::normalise::{self, running_time};
+use super::normalise;
 use super::onto_grid::OntoGrid;
 use super::outlet::{Outlet, PicturePusher};
 use super::packed::{self, Packer};
@@ -179,11 +179,20 @@ enum Work {
 }
 
 impl Work {
-    fn done(&mut self, sample: &gst::Sample) -> Option<gst::Buffer> {
+    /// The picture as the show has it, and its running time; `None` for one without a time.
+    fn done(&mut self, sample: gst::Sample) -> Result<Option<(gst::Buffer, gst::ClockTime)>, Failure> {
         match self {
-            Self::HandOn => sample.buffer_owned(),
-            Self::Copy => sample.buffer()?.copy_deep().ok(),
-            Self::Pack(packer) => packer.pack(sample),
+            Self::HandOn => normalise::picture(sample),
+            Self::Copy => {
+                let Some((picture, at)) = normalise::picture(sample)? else { return Ok(None) };
+                Ok(Some((picture.copy_deep()?, at)))
+            }
+            Self::Pack(packer) => {
+                let Some(at) = normalise::running_time(&sample) else { return Ok(None) };
+                let picture =
+                    packer.pack(&sample).ok_or_else(|| Failure::internal("a picture that cannot be packed"))?;
+                Ok(Some((picture, at)))
+            }
         }
     }
 }
@@ -193,9 +202,9 @@ fn feed(context: &Context, slot: SlotId, sink: &gst_app::AppSink, mut pusher: Pi
     let timing = context.timing.clone();
     let take = move |sink: &gst_app::AppSink| {
         let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
-        let Some(at) = running_time(&sample) else { return Ok(gst::FlowSuccess::Ok) };
-        let picture = work.done(&sample).ok_or(gst::FlowError::Error)?;
-        drop(sample);
+        let Some((picture, at)) = work.done(sample).map_err(|_| gst::FlowError::NotNegotiated)? else {
+            return Ok(gst::FlowSuccess::Ok);
+        };
         let going = grid.push(picture, timing.mono(at), &mut pusher);
         if going { Ok(gst::FlowSuccess::Ok) } else { Err(gst::FlowError::Flushing) }
     };
