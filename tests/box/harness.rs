@@ -69,6 +69,11 @@ impl CueBox {
     }
 
     pub fn spawn(folder: &Folder, config: &str, environment: &[(&str, &str)]) -> Self {
+        Self::spawn_as(Command::new(program()), folder, config, environment)
+    }
+
+    /// `command` is what becomes the program: the program itself, or whatever executes it elsewhere.
+    pub fn spawn_as(command: Command, folder: &Folder, config: &str, environment: &[(&str, &str)]) -> Self {
         let file = folder.path().join("cuebox.toml");
         let data = folder.path().join("data");
         let head = format!(
@@ -77,13 +82,23 @@ impl CueBox {
             folder.path().join("control.sock").display()
         );
         std::fs::write(&file, head + config).unwrap();
-        Self::spawn_from(&file, &data, folder, environment)
+        Self::launch(command, &file, &data, folder, environment)
     }
 
     pub fn spawn_from(file: &Path, data: &Path, folder: &Folder, environment: &[(&str, &str)]) -> Self {
+        Self::launch(Command::new(program()), file, data, folder, environment)
+    }
+
+    fn launch(
+        mut command: Command,
+        file: &Path,
+        data: &Path,
+        folder: &Folder,
+        environment: &[(&str, &str)],
+    ) -> Self {
         let log = folder.path().join("log.txt");
         let sink = std::fs::File::options().create(true).append(true).open(&log).unwrap();
-        let child = Command::new(program())
+        let child = command
             .args(["run", "--config"])
             .arg(file)
             .envs(environment.iter().copied())
