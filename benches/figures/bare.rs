@@ -1,6 +1,7 @@
 //! The reference: the same sources, encoders and muxers as bare pipelines, without director, mixer or vault.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use cuebox::media::actor::Actor;
@@ -8,6 +9,7 @@ use cuebox::media::links::{Depth, Link};
 use cuebox::media::plan::Wish;
 use cuebox::media::timing::ShowFormat;
 use cuebox::media::{Context, requirements};
+use cuebox_core::credentials::Configured;
 use cuebox_core::director::{Capture, CaptureSource};
 use cuebox_core::grid::Grid;
 use cuebox_core::ids::{Epoch, SlotId};
@@ -32,7 +34,7 @@ pub fn context() -> Context {
     let (events, mut inbox) = tokio::sync::mpsc::unbounded_channel();
     std::thread::spawn(move || while inbox.blocking_recv().is_some() {});
     let format = ShowFormat { width: 1920, height: 1080, grid: Grid::new(30) };
-    Context::new(format, std::path::PathBuf::new(), events)
+    Context::new(format, std::path::PathBuf::new(), Arc::new(Configured), events)
 }
 
 fn source(context: &Context, slot: SlotId) -> Actor {

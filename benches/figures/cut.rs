@@ -9,11 +9,12 @@ use cuebox::media::Media;
 use cuebox::media::links::{Depth, Link};
 use cuebox::media::timing::ShowFormat;
 use cuebox_core::config::Config;
+use cuebox_core::credentials::Configured;
 use cuebox_core::device::Encoders;
 use cuebox_core::director::{
     Audio, Capture, CaptureSource, Encode, EncodeJob, Event, Fact, Picture, Program, Slate, Switch, Wanted,
 };
-use cuebox_core::encode_plan::{self, Wishes};
+use cuebox_core::encode_plan::{self, Grant, Wishes};
 use cuebox_core::grid::{FrameIndex, Grid};
 use cuebox_core::ids::{Epoch, SlotId, SwitchId};
 use gst::prelude::*;
@@ -29,7 +30,7 @@ pub fn latency() {
     let (sender, mut events) = tokio::sync::mpsc::unbounded_channel();
     let grid = Grid::new(30);
     let format = ShowFormat { width: 1920, height: 1080, grid };
-    let media = Media::start(format, super::scratch(), sender).expect("the graph starts");
+    let media = Media::start(format, super::scratch(), Arc::new(Configured), sender).expect("the graph starts");
     let mut wanted = goal();
     media.want(Arc::new(wanted.clone()));
     let encoded = Encoded::tap(&media, grid);
@@ -84,7 +85,10 @@ fn goal() -> Wanted {
     let encoders = Encoders { board: board.id.clone(), working, broken: Vec::new() };
     let plan = encode_plan::plan(&encoders, &wishes);
     let bitrate_bps = config.program.video_bitrate_bps;
-    let encode = |(job, grant): (EncodeJob, _)| (job, Encode { epoch: Epoch(1), grant, bitrate_bps });
+    let encode = |(job, grant): (EncodeJob, Grant)| {
+        let picture = grant.picture();
+        (job, Encode { epoch: Epoch(1), grant, bitrate_bps, picture })
+    };
     let capture = |slot: SlotId| {
         let source = CaptureSource::Test { marks: true, tone_hz: Some(440) };
         (slot, Capture { epoch: Epoch(1), name: format!("Camera {slot}"), source })

@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::device::{Encoder, Encoders};
-use crate::director::EncodeJob;
+use crate::director::{EncodeJob, PictureSize};
 use crate::ids::SlotId;
 
 /// What is to be encoded. Better what may come than what is at the moment: a plan that changes while a show runs ends
@@ -51,6 +51,13 @@ pub struct Grant {
     pub level: u32,
     /// Frames from one key frame to the next.
     pub gop: u32,
+}
+
+impl Grant {
+    /// The largest picture it allows.
+    pub const fn picture(&self) -> PictureSize {
+        PictureSize { width: self.width, height: self.height, fps: self.fps }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,6 +8,7 @@
 //! | [`director`] | what is on air, what is recorded, what is published; the state machines of the box |
 //! | [`config`] | raw TOML → checked configuration, every problem with its line |
 //! | [`command`] | the one vocabulary of commands, and its JSON and command-line forms |
+//! | [`credentials`] | what lets a leg in, and who can get it |
 //! | [`encode_plan`] | who gets which encoder, at which size and rate |
 //! | [`board`] | what a board's encoders are and what they can carry, from its board file |
 //! | [`capture_mode`] | which of a camera's modes is taken |
@@ -25,6 +26,7 @@ pub mod board;
 pub mod capture_mode;
 pub mod command;
 pub mod config;
+pub mod credentials;
 pub mod device;
 pub mod director;
 pub mod document;

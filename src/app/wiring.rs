@@ -7,6 +7,7 @@ use std::time::Duration;
 use cuebox_core::board::{Board, Candidate};
 use cuebox_core::command::Envelope;
 use cuebox_core::config::HttpConfig;
+use cuebox_core::credentials::Configured;
 use cuebox_core::director::{Director, Event};
 use cuebox_core::document::{Life, Snapshot};
 use cuebox_core::grid::Grid;
@@ -55,7 +56,7 @@ pub fn start(job: Job) -> Result<Cycle, RunError> {
     }
     let program = &config.program;
     let format = ShowFormat { width: program.width, height: program.height, grid: Grid::new(program.fps) };
-    let media = Arc::new(Media::start(format, data_dir.clone(), sender.clone())?);
+    let media = Arc::new(Media::start(format, data_dir.clone(), Arc::new(Configured), sender.clone())?);
     probe_encoders(data_dir.clone(), sender.clone())?;
     let devices = devices::watch(sender.clone())?;
 

@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
+use cuebox_core::credentials::CredentialSource;
 use cuebox_core::director::{ErrorClass, Event, Fact, Job, Progress, Wanted};
 use cuebox_core::ids::{Epoch, SlotId};
 use cuebox_core::status::Gauges;
@@ -57,8 +58,13 @@ struct Owner {
 
 impl Media {
     /// Starts the graph; nothing runs until something is wanted.
-    pub fn start(format: ShowFormat, data_dir: PathBuf, events: UnboundedSender<Event>) -> Result<Self, MediaError> {
-        let context = Context::new(format, data_dir, events);
+    pub fn start(
+        format: ShowFormat,
+        data_dir: PathBuf,
+        credentials: Arc<dyn CredentialSource>,
+        events: UnboundedSender<Event>,
+    ) -> Result<Self, MediaError> {
+        let context = Context::new(format, data_dir, credentials, events);
         let (orders, inbox) = channel();
         let owner = Owner {
             context: context.clone(),

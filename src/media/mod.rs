@@ -41,6 +41,7 @@ pub mod timing;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use cuebox_core::credentials::CredentialSource;
 use cuebox_core::director::{Event, Fact, Job};
 use cuebox_core::ids::{Epoch, SlotId};
 use cuebox_core::status::Gauges;
@@ -68,17 +69,25 @@ pub struct Context {
     pub gauges: Arc<Mutex<Gauges>>,
     /// Folder that segment paths are relative to.
     pub data_dir: Arc<PathBuf>,
+    /// What lets legs in.
+    pub credentials: Arc<dyn CredentialSource>,
     pub(crate) events: UnboundedSender<Event>,
 }
 
 impl Context {
-    pub fn new(format: timing::ShowFormat, data_dir: PathBuf, events: UnboundedSender<Event>) -> Self {
+    pub fn new(
+        format: timing::ShowFormat,
+        data_dir: PathBuf,
+        credentials: Arc<dyn CredentialSource>,
+        events: UnboundedSender<Event>,
+    ) -> Self {
         Self {
             timing: timing::Timing::new(),
             format,
             links: links::Links::default(),
             gauges: Arc::default(),
             data_dir: Arc::new(data_dir),
+            credentials,
             events,
         }
     }

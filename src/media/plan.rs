@@ -13,7 +13,7 @@ pub enum Wish {
     Program(director::Program),
     Encode(director::EncodeJob, director::Encode),
     Record(Track, director::Recording),
-    Leg(LegId, director::Leg),
+    Leg(LegId, Box<director::Leg>),
 }
 
 impl Wish {
@@ -100,6 +100,6 @@ fn wishes(wanted: &Wanted) -> impl Iterator<Item = Wish> + '_ {
     let sounds = wanted.sounds.iter().map(|(slot, wish)| Wish::Sound(*slot, wish.clone()));
     let encodes = wanted.encodes.iter().map(|(job, wish)| Wish::Encode(*job, wish.clone()));
     let recordings = wanted.recordings.iter().map(|(track, wish)| Wish::Record(*track, wish.clone()));
-    let legs = wanted.legs.iter().map(|(leg, wish)| Wish::Leg(leg.clone(), wish.clone()));
+    let legs = wanted.legs.iter().map(|(leg, wish)| Wish::Leg(leg.clone(), Box::new(wish.clone())));
     captures.chain(sounds).chain([Wish::Program(wanted.program.clone())]).chain(encodes).chain(recordings).chain(legs)
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use cuebox_core::credentials::Configured;
 use cuebox_core::director::{Event, Fact, Job};
 use cuebox_core::grid::{FrameIndex, Grid};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -31,6 +32,7 @@ impl Stage {
             links: Links::default(),
             gauges: Arc::new(Mutex::default()),
             data_dir: Arc::new(data_dir.to_owned()),
+            credentials: Arc::new(Configured),
             events: sender,
         };
         Self { context, events, facts: Vec::new() }

@@ -2,6 +2,7 @@
 //! file's folder, ranges hold, names are unique.
 
 mod defaults;
+mod leg;
 mod parse;
 mod problem;
 mod secret;
@@ -13,8 +14,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{LegId, Port, SlotId};
+use crate::ids::{Port, SlotId};
 
+pub use leg::{
+    Ingress, LegConfig, LegTarget, LivekitTarget, Publish, RtmpTarget, Service, Shape, SrtMode, SrtTarget, TokenSource,
+    WhipTarget,
+};
 pub use parse::{AUDIO_BITRATES, FRAME_RATES, HEIGHTS, MAX_SOCKET_PATH_BYTES, VIDEO_BITRATES, WIDTHS, parse};
 pub use problem::{Checked, Problem};
 pub use secret::{Secret, Url};
@@ -93,31 +98,6 @@ pub enum SlotAudio {
     None,
     /// An ALSA name.
     Alsa(String),
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LegConfig {
-    pub name: LegId,
-    /// Rank in the uplink, 1 is wanted; `None`: a destination of its own.
-    pub uplink: Option<u32>,
-    pub target: LegTarget,
-    /// Trust this CA as well (PEM file).
-    pub ca_file: Option<String>,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LegTarget {
-    Rtmp { url: Url, stream_key: Option<Secret> },
-}
-
-impl LegTarget {
-    /// The kind's name in the configuration and in the status document.
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::Rtmp { .. } => "rtmp",
-        }
-    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

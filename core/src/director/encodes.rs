@@ -166,7 +166,7 @@ impl Encodes {
                 RateControl::Stream { max_bps, .. } => max_bps,
                 RateControl::Steady { average_bps } => average_bps,
             };
-            Encode { epoch: work.epoch, grant: work.grant.clone(), bitrate_bps }
+            Encode { epoch: work.epoch, grant: work.grant.clone(), bitrate_bps, picture: work.grant.picture() }
         };
         self.jobs.iter().filter(|(_, work)| work.is_running()).map(|(job, work)| (*job, wish(work))).collect()
     }

@@ -77,6 +77,8 @@ pub enum EncodeJob {
     ProgramRecord,
     /// Steady quality, for one slot's recording.
     Slot(SlotId),
+    /// Small and adaptive, one slot for the legs that publish slots beside the program.
+    SlotStream(SlotId),
 }
 
 impl std::fmt::Display for EncodeJob {
@@ -85,6 +87,7 @@ impl std::fmt::Display for EncodeJob {
             Self::Stream => f.write_str("stream"),
             Self::ProgramRecord => f.write_str("program-record"),
             Self::Slot(slot) => write!(f, "slot-{slot}"),
+            Self::SlotStream(slot) => write!(f, "stream-slot-{slot}"),
         }
     }
 }
@@ -101,7 +104,11 @@ impl TryFrom<String> for EncodeJob {
         match name.as_str() {
             "stream" => Ok(Self::Stream),
             "program-record" => Ok(Self::ProgramRecord),
-            _ => SlotId::from_job_name(&name).map(Self::Slot).ok_or_else(|| format!("no encode is named `{name}`")),
+            _ => match name.strip_prefix("stream-") {
+                Some(slot) => SlotId::from_job_name(slot).map(Self::SlotStream),
+                None => SlotId::from_job_name(&name).map(Self::Slot),
+            }
+            .ok_or_else(|| format!("no encode is named `{name}`")),
         }
     }
 }
@@ -145,6 +152,19 @@ pub enum Fact {
     SegmentSealed(Sealed),
     /// Leg only: the server accepted the publication.
     Connected,
+    /// Leg only: what the network carries to its server at present; told when it changes, at most five times a second.
+    Estimated {
+        bits_per_second: u64,
+    },
+    /// Leg only: so many others are in the room.
+    Audience {
+        now: u32,
+    },
+    /// Leg only: whoever hosts the room muted or unmuted what the box publishes.
+    Muted {
+        medium: Medium,
+        on: bool,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -157,6 +177,13 @@ pub struct Sealed {
     pub bytes: u64,
     /// `false`: the file plays, but was not finished in order.
     pub clean: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Medium {
+    Audio,
+    Video,
 }
 
 /// Told apart because they are answered differently.
@@ -178,6 +205,18 @@ pub enum ErrorClass {
     /// A wrong key, token or certificate: trying fast does not help.
     Unauthorised,
     Tls,
+    /// The service that gives tokens or addresses does not.
+    TokenService,
+    /// The token has ended, and no other is to be had.
+    TokenExpired,
+    /// Somebody else joined under the same identity.
+    DuplicateIdentity,
+    /// The host ended the room.
+    RoomDeleted,
+    /// The host removed the box from the room.
+    Removed,
+    /// The server goes down in order, and will be back.
+    ServerShutDown,
     DiskFull,
     Disk,
     /// The data cannot be decoded or does not fit.

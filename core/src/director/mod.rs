@@ -49,10 +49,13 @@ use crate::status::{Severity, Status};
 use crate::time::Mono;
 
 pub use effect::{Effect, NewShow, VaultOp};
-pub use event::{EncodeJob, ErrorClass, Event, Fact, FoundShow, Job, Progress, Sealed, StoredSegment, VaultFact};
+pub use event::{
+    EncodeJob, ErrorClass, Event, Fact, FoundShow, Job, Medium, Progress, Sealed, StoredSegment, VaultFact,
+};
 pub use timers::Reason;
 pub use wanted::{
-    Audio, Capture, CaptureSource, Encode, Leg, Picture, Program, Recording, Slate, Sound, Switch, Wanted,
+    Audio, Capture, CaptureSource, Encode, Leg, OnAir, Picture, PictureSize, Program, Recording, Slate, Sound, Switch,
+    Wanted,
 };
 
 use answers::Answers;
@@ -309,7 +312,7 @@ impl Director {
             Reason::EncodeStalls(job) => {
                 let fed = match job {
                     EncodeJob::Stream | EncodeJob::ProgramRecord => self.program.running_since(),
-                    EncodeJob::Slot(slot) => self.inputs.live().get(slot).copied(),
+                    EncodeJob::Slot(slot) | EncodeJob::SlotStream(slot) => self.inputs.live().get(slot).copied(),
                 };
                 self.encodes.stall_timer(&mut self.context, *job, fed);
             }

@@ -52,6 +52,7 @@ const REFUSED: Pace = Pace::ms(60_000, 60_000);
 pub(super) struct Uplink {
     /// The operator wants to stream.
     pub streaming: bool,
+    audio_bitrate_bps: u64,
     legs: BTreeMap<LegId, Leg>,
 }
 
@@ -81,7 +82,7 @@ enum State {
 impl Uplink {
     pub fn new(context: &Context, config: &Config) -> Self {
         let legs = config.legs.iter().map(|leg| (leg.name.clone(), Leg::new(context, leg))).collect();
-        Self { streaming: false, legs }
+        Self { streaming: false, audio_bitrate_bps: config.program.audio_bitrate_bps, legs }
     }
 
     pub fn has_legs(&self) -> bool {
@@ -208,7 +209,16 @@ impl Uplink {
     }
 
     pub fn wish(&self) -> BTreeMap<LegId, Wish> {
-        let wish = |leg: &Leg| leg.state.epoch().map(|epoch| Wish { epoch, config: leg.config.clone() });
+        let wish = |leg: &Leg| {
+            leg.state.epoch().map(|epoch| Wish {
+                epoch,
+                config: leg.config.clone(),
+                audio_bitrate_bps: self.audio_bitrate_bps,
+                on_air: None,
+                slots: BTreeMap::new(),
+                unmute: 0,
+            })
+        };
         self.legs.iter().filter_map(|(name, leg)| wish(leg).map(|wish| (name.clone(), wish))).collect()
     }
 

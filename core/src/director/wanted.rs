@@ -122,12 +122,22 @@ pub struct Audio {
     pub delays_ms: BTreeMap<SlotId, u32>,
 }
 
+/// Width and height in pixels, and frames per second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PictureSize {
+    pub width: u32,
+    pub height: u32,
+    pub fps: u32,
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Encode {
     pub epoch: Epoch,
     pub grant: Grant,
     /// Target of the moment; within the grant's limits, changeable while running.
     pub bitrate_bps: u64,
+    /// Picture of the moment, at most the grant's; changeable while running where the grant is a stream's.
+    pub picture: PictureSize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -149,4 +159,21 @@ pub struct Recording {
 pub struct Leg {
     pub epoch: Epoch,
     pub config: LegConfig,
+    /// Bits per second of the program's sound; changeable while running.
+    pub audio_bitrate_bps: u64,
+    /// What viewers are told of the camera; `None`: the slate.
+    pub on_air: Option<OnAir>,
+    /// Slots published beside the program, with their names; each has an [`EncodeJob::SlotStream`].
+    pub slots: BTreeMap<SlotId, String>,
+    /// Grows when the operator asks to be heard and seen again after the host muted the box.
+    pub unmute: u32,
+}
+
+/// The camera that a frame of the program has shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OnAir {
+    pub slot: SlotId,
+    pub name: String,
+    /// First frame of the program that showed it, counted on the grid.
+    pub frame: FrameIndex,
 }

@@ -1,6 +1,6 @@
 //! Errors in plain words, for people who see a lamp or a line of status, not a log.
 
-use crate::config::{LegConfig, LegTarget};
+use crate::config::{Ingress, LegConfig, LegTarget, LivekitTarget, RtmpTarget, SrtTarget, WhipTarget};
 use crate::ids::Port;
 
 use super::event::ErrorClass;
@@ -23,7 +23,13 @@ pub(super) fn source(class: ErrorClass, detail: &str, port: Option<&Port>) -> St
         ErrorClass::Disk => "the file cannot be read",
         ErrorClass::Format => "its pictures cannot be decoded",
         ErrorClass::Timeout => "it did not answer in time",
-        ErrorClass::Internal => "the box failed to capture it",
+        ErrorClass::TokenService
+        | ErrorClass::TokenExpired
+        | ErrorClass::DuplicateIdentity
+        | ErrorClass::RoomDeleted
+        | ErrorClass::Removed
+        | ErrorClass::ServerShutDown
+        | ErrorClass::Internal => "the box failed to capture it",
     };
     with_detail(what, class, detail)
 }
@@ -41,8 +47,14 @@ pub(super) fn recording(class: ErrorClass, detail: &str) -> String {
 
 /// Why a leg failed.
 pub(super) fn leg(config: &LegConfig, class: ErrorClass, detail: &str) -> String {
-    let LegTarget::Rtmp { url, .. } = &config.target;
-    let host = host(&url.to_string());
+    let host = match &config.target {
+        LegTarget::Rtmp(RtmpTarget::Fixed { url, .. }) => host(&url.to_string()),
+        LegTarget::Rtmp(RtmpTarget::Ingress(Ingress { service, .. })) => host(&service.url.to_string()),
+        LegTarget::Livekit(LivekitTarget { url, .. }) => {
+            url.as_ref().map_or_else(String::new, |url| host(&url.to_string()))
+        }
+        LegTarget::Srt(SrtTarget { url, .. }) | LegTarget::Whip(WhipTarget { url, .. }) => host(&url.to_string()),
+    };
     let what = match class {
         ErrorClass::UnknownHost => format!("unknown host {}", host.split(':').next().unwrap_or(&host)),
         ErrorClass::ConnectionRefused => format!("connection refused by {host}"),
@@ -51,6 +63,12 @@ pub(super) fn leg(config: &LegConfig, class: ErrorClass, detail: &str) -> String
         ErrorClass::Tls => format!("certificate of {host} not accepted"),
         ErrorClass::Timeout => format!("{host} does not answer"),
         ErrorClass::Format => format!("{host} does not accept the stream"),
+        ErrorClass::TokenService => "token service".to_owned(),
+        ErrorClass::TokenExpired => "the token has expired".to_owned(),
+        ErrorClass::DuplicateIdentity => "another participant joined with the same identity".to_owned(),
+        ErrorClass::RoomDeleted => "the host ended the room".to_owned(),
+        ErrorClass::Removed => "the host removed the box from the room".to_owned(),
+        ErrorClass::ServerShutDown => format!("{host} is shutting down"),
         ErrorClass::Device
         | ErrorClass::Busy
         | ErrorClass::Bandwidth
@@ -63,7 +81,8 @@ pub(super) fn leg(config: &LegConfig, class: ErrorClass, detail: &str) -> String
 
 /// The detail is the library's own text: it helps only where our words say little.
 fn with_detail(what: &str, class: ErrorClass, detail: &str) -> String {
-    let says_little = matches!(class, ErrorClass::Internal | ErrorClass::Format | ErrorClass::Tls);
+    let says_little =
+        matches!(class, ErrorClass::Internal | ErrorClass::Format | ErrorClass::Tls | ErrorClass::TokenService);
     if says_little && !detail.is_empty() { format!("{what}: {detail}") } else { what.to_owned() }
 }
 
@@ -85,7 +104,10 @@ mod tests {
         let config = LegConfig {
             name: LegId::new("backup"),
             uplink: None,
-            target: LegTarget::Rtmp { url: Url::new("rtmp://me:hunter2@live.example:1935/app"), stream_key: None },
+            target: LegTarget::Rtmp(RtmpTarget::Fixed {
+                url: Url::new("rtmp://me:hunter2@live.example:1935/app"),
+                stream_key: None,
+            }),
             ca_file: None,
         };
         for (class, expected) in [

@@ -39,7 +39,9 @@ fn paths_and_secrets_are_found_beside_the_file() {
     let path = folder.write("cuebox.toml", WITH_SECRET);
     let loaded = Loaded::load(Some(path)).unwrap();
     assert_eq!(loaded.config.data_dir, folder.0.join("data").to_str().unwrap());
-    let config::LegTarget::Rtmp { stream_key, .. } = &loaded.config.legs[0].target;
+    let config::LegTarget::Rtmp(config::RtmpTarget::Fixed { stream_key, .. }) = &loaded.config.legs[0].target else {
+        panic!("a fixed address")
+    };
     assert_eq!(stream_key.as_ref().unwrap().reveal(), "hunter2");
     assert_eq!(loaded.reload().unwrap().config, loaded.config);
 }

@@ -75,6 +75,7 @@ impl Stage {
             format: ShowFormat { width: WIDTH, height: HEIGHT, grid: Grid::new(FPS as u32) },
             links: Links::default(),
             gauges: Arc::default(),
+            credentials: Arc::new(cuebox_core::credentials::Configured),
             data_dir: Arc::default(),
             events: sender,
         };

@@ -68,7 +68,7 @@ pub fn build(
 
 fn waiting(job: EncodeJob) -> Depth {
     match job {
-        EncodeJob::Stream => WAITING_LIVE,
+        EncodeJob::Stream | EncodeJob::SlotStream(_) => WAITING_LIVE,
         EncodeJob::ProgramRecord | EncodeJob::Slot(_) => WAITING,
     }
 }
@@ -76,7 +76,7 @@ fn waiting(job: EncodeJob) -> Depth {
 fn input_of(job: EncodeJob) -> Link {
     match job {
         EncodeJob::Stream | EncodeJob::ProgramRecord => Link::ProgramPicture,
-        EncodeJob::Slot(slot) => Link::SlotPicture(slot),
+        EncodeJob::Slot(slot) | EncodeJob::SlotStream(slot) => Link::SlotPicture(slot),
     }
 }
 

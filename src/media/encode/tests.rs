@@ -33,7 +33,8 @@ fn wish(element: &str, width: u32, height: u32, control: RateControl) -> Encode 
         level: 31,
         gop: 60,
     };
-    Encode { epoch: Epoch(1), grant, bitrate_bps: 1_000_000 }
+    let picture = grant.picture();
+    Encode { epoch: Epoch(1), grant, bitrate_bps: 1_000_000, picture }
 }
 
 #[test]

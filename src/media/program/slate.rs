@@ -87,6 +87,7 @@ fn draw(context: &Context, slate: &Slate) -> gst::Memory {
 
 #[cfg(test)]
 mod tests {
+    use cuebox_core::credentials::Configured;
     use cuebox_core::grid::Grid;
 
     use super::*;
@@ -97,7 +98,7 @@ mod tests {
         gst::init().unwrap();
         let (events, _) = tokio::sync::mpsc::unbounded_channel();
         let format = ShowFormat { width: 1280, height: 720, grid: Grid::new(30) };
-        let context = Context::new(format, std::path::PathBuf::new(), events);
+        let context = Context::new(format, std::path::PathBuf::new(), std::sync::Arc::new(Configured), events);
         let words =
             Slate { title: "Anna & David".to_owned(), reason: "The camera will be back in a moment".to_owned() };
         let (with, without) = (draw(&context, &words), draw(&context, &Slate::default()));

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use cuebox_core::command::Transition;
+use cuebox_core::credentials::Configured;
 use cuebox_core::director::{Audio, Event, Fact, Picture, Program, Slate, Switch};
 use cuebox_core::grid::{FrameIndex, Grid};
 use cuebox_core::ids::{Epoch, SlotId, SwitchId};
@@ -57,7 +58,7 @@ impl Stage {
         gst::init().unwrap();
         let (sender, events) = tokio::sync::mpsc::unbounded_channel();
         let format = ShowFormat { width: WIDTH, height: HEIGHT, grid: Grid::new(30) };
-        let context = Context::new(format, std::path::PathBuf::new(), sender);
+        let context = Context::new(format, std::path::PathBuf::new(), Arc::new(Configured), sender);
         let sources = slots.iter().map(|n| (slot(*n), source(&context, *n, lateness(*n)))).collect();
         let wish = Program {
             epoch: Epoch(1),
@@ -295,7 +296,7 @@ fn the_graph_starts_and_ends_what_is_wanted() {
     gst::init().unwrap();
     let (sender, mut events) = tokio::sync::mpsc::unbounded_channel();
     let format = ShowFormat { width: WIDTH, height: HEIGHT, grid: Grid::new(30) };
-    let media = Media::start(format, std::path::PathBuf::new(), sender).unwrap();
+    let media = Media::start(format, std::path::PathBuf::new(), Arc::new(Configured), sender).unwrap();
     let wanted = cuebox_core::director::Wanted {
         epoch: Epoch(1),
         captures: BTreeMap::new(),

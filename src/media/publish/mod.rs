@@ -15,7 +15,7 @@ mod rtmp;
 mod socket;
 mod trust;
 
-use cuebox_core::config::LegTarget;
+use cuebox_core::config::{LegTarget, RtmpTarget};
 use cuebox_core::director;
 
 use super::actor::{Failure, Mailbox, Part};
@@ -28,8 +28,11 @@ pub fn build(
     mailbox: &Mailbox,
 ) -> Result<Box<dyn Part>, Failure> {
     match &wish.config.target {
-        LegTarget::Rtmp { url, stream_key } => {
+        LegTarget::Rtmp(RtmpTarget::Fixed { url, stream_key }) => {
             rtmp::build(context, &wish.config, url, stream_key.as_ref(), reporter, mailbox)
+        }
+        LegTarget::Rtmp(RtmpTarget::Ingress(_)) | LegTarget::Livekit(_) | LegTarget::Srt(_) | LegTarget::Whip(_) => {
+            Err(Failure::internal(format!("a {} leg cannot be published", wish.config.target.kind())))
         }
     }
 }

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -5,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use cuebox_core::config::{LegConfig, LegTarget, Secret, Url};
+use cuebox_core::config::{LegConfig, LegTarget, RtmpTarget, Secret, Url};
 use cuebox_core::director::{Encode, EncodeJob, ErrorClass, Fact, Job, Leg};
 use cuebox_core::encode_plan::{Grant, Profile, RateControl};
 use cuebox_core::grid::FrameIndex;
@@ -102,7 +103,8 @@ impl Source {
             level: 31,
             gop: 60,
         };
-        let wish = Wish::Encode(EncodeJob::Stream, Encode { epoch: Epoch(1), grant, bitrate_bps });
+        let picture = grant.picture();
+        let wish = Wish::Encode(EncodeJob::Stream, Encode { epoch: Epoch(1), grant, bitrate_bps, picture });
         let encode = Actor::start(&stage.context, wish, |_| {}).unwrap();
         stage.wait("the first access unit", LONG, |_, fact| (*fact == Fact::FirstBuffer).then_some(()));
         Self { stage, encode, _pictures: feed, _sound: sound }
@@ -116,10 +118,18 @@ impl Source {
         let config = LegConfig {
             name: LegId::new("leg"),
             uplink: Some(1),
-            target: LegTarget::Rtmp { url: Url::new(url), stream_key: key.map(Secret::new) },
+            target: LegTarget::Rtmp(RtmpTarget::Fixed { url: Url::new(url), stream_key: key.map(Secret::new) }),
             ca_file: ca_file.map(|file| file.display().to_string()),
         };
-        let wish = Wish::Leg(LegId::new("leg"), Leg { epoch: Epoch(3), config });
+        let leg = Leg {
+            epoch: Epoch(3),
+            config,
+            audio_bitrate_bps: 128_000,
+            on_air: None,
+            slots: BTreeMap::new(),
+            unmute: 0,
+        };
+        let wish = Wish::Leg(LegId::new("leg"), Box::new(leg));
         let (ended, end) = channel();
         let actor = Actor::start(&self.stage.context, wish, move |_| {
             let _ = ended.send(());

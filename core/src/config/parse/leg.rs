@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::ids::LegId;
 
 use super::super::walk::{Item, Section, Walk, quoted};
-use super::super::{LegConfig, LegTarget, Secret, Url};
+use super::super::{LegConfig, LegTarget, RtmpTarget, Secret, Url};
 use super::url;
 
 const RTMP_SCHEMES: &[&str] = &["rtmp", "rtmps"];
@@ -62,7 +62,10 @@ fn read_leg(
     Some(LegConfig {
         name: name?,
         uplink,
-        target: LegTarget::Rtmp { url: Url::new(url?), stream_key: stream_key.flatten().map(Secret::new) },
+        target: LegTarget::Rtmp(RtmpTarget::Fixed {
+            url: Url::new(url?),
+            stream_key: stream_key.flatten().map(Secret::new),
+        }),
         ca_file,
     })
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::{LegTarget, SlotAudio, Source};
+use crate::config::{LegTarget, RtmpTarget, SlotAudio, Source};
 use crate::ids::{LegId, Port};
 
 /// The files that a test's configuration may name.
@@ -112,7 +112,7 @@ fn every_key_is_read_in_its_unit() {
     let main = &config.legs[0];
     assert_eq!((&main.name, main.uplink), (&LegId::new("main"), Some(1)));
     assert_eq!(main.ca_file.as_deref(), Some("/etc/cuebox/ca.pem"));
-    let LegTarget::Rtmp { url, stream_key } = &main.target;
+    let LegTarget::Rtmp(RtmpTarget::Fixed { url, stream_key }) = &main.target else { panic!("a fixed address") };
     assert_eq!(url.reveal(), "rtmps://example.org/live");
     assert_eq!(stream_key.as_ref().map(super::super::Secret::reveal), Some("s3cr3t"));
     assert_eq!(config.legs[1].uplink, None);

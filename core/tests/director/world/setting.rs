@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cuebox_core::config::{Config, LegConfig, LegTarget, SlotConfig, Source, Url};
+use cuebox_core::config::{Config, LegConfig, LegTarget, RtmpTarget, SlotConfig, Source, Url};
 use cuebox_core::device::{Camera, Encoder, Encoders, ModeGroup, PixelFormat, Rate};
 use cuebox_core::director::{EncodeJob, Job};
 use cuebox_core::ids::{LegId, Port, SlotId};
@@ -34,7 +34,7 @@ pub fn autostart() -> Config {
 }
 
 pub fn rtmp(name: &str, rank: Option<u32>) -> LegConfig {
-    let target = LegTarget::Rtmp { url: Url::new("rtmp://live.example/app"), stream_key: None };
+    let target = LegTarget::Rtmp(RtmpTarget::Fixed { url: Url::new("rtmp://live.example/app"), stream_key: None });
     LegConfig { name: LegId::new(name), uplink: rank, target, ca_file: None }
 }
 
