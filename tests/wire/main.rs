@@ -14,6 +14,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::print_stdout,
     clippy::print_stderr,
     reason = "a test stops where what it needs is not there, and prints what it measured"
 )]
@@ -32,3 +33,10 @@ mod seen;
 mod servers;
 mod stage;
 mod viewer;
+
+mod destinations;
+mod network;
+mod outage;
+mod program;
+mod refusals;
+mod slots;

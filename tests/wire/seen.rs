@@ -42,6 +42,8 @@ pub struct Seen {
     pub sounds: Vec<Sound>,
     /// Everything else, as the viewer wrote it down.
     pub events: Vec<Value>,
+    /// Until when it has written.
+    pub until: f64,
 }
 
 /// Below it a block of the program's tone is a hole. The tone lies at −20 dBFS.
@@ -53,6 +55,7 @@ impl Seen {
     pub fn take(&mut self, line: Value) {
         let text = |key: &str| line[key].as_str().unwrap_or_default().to_owned();
         let t = line["t"].as_f64().unwrap_or_default();
+        self.until = self.until.max(t);
         match line["kind"].as_str() {
             Some("frame") => {
                 let number = |key: &str| line[key].as_u64();
@@ -95,6 +98,19 @@ impl Seen {
         let data = self.events("data").into_iter().filter(|event| event["topic"] == topic);
         let parsed = |event: &Value| serde_json::from_str(event["text"].as_str()?).ok();
         data.map(|event| (event["t"].as_f64().unwrap_or_default(), parsed(event).unwrap_or_default())).collect()
+    }
+
+    /// Kilobits a second of a track that arrived, between the first and the last count in that time.
+    pub fn kbps(&self, track: &str, media: &str, from: f64, to: f64) -> f64 {
+        let counts: Vec<(f64, f64)> = self
+            .events("stats")
+            .into_iter()
+            .filter(|event| event["track"] == track && event["media"] == media)
+            .filter_map(|event| Some((event["t"].as_f64()?, event["bytes"].as_f64()?)))
+            .filter(|(t, _)| *t >= from && *t < to)
+            .collect();
+        let (Some(first), Some(last)) = (counts.first(), counts.last()) else { return 0.0 };
+        (last.1 - first.1) * 8.0 / (last.0 - first.0).max(1.0)
     }
 
     /// The longest time without a new picture, the edges counted, ms.

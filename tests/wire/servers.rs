@@ -64,10 +64,6 @@ impl Server {
         self.child = spawn(lab, &self.command, &self.log);
         self.wait_listening(lab);
     }
-
-    pub fn log(&self) -> String {
-        std::fs::read_to_string(&self.log).unwrap_or_default()
-    }
 }
 
 impl Drop for Server {
@@ -140,14 +136,16 @@ impl Nginx {
                  if ($arg_name != \"{STREAM_KEY}\") {{ return 403; }} return 200; }} }} }}\n\
              rtmp {{ server {{ listen {RTMP_PORT}; chunk_size 4096; application live {{ live on;\n\
                on_publish http://127.0.0.1:8088/publish; notify_method get;\n\
-               record all; record_path {files}; record_unique on; }} }} }}\n\
+               record all; record_path {files}; record_unique on; }}\n\
+               application cameras {{ live on; }} }} }}\n\
              stream {{ {tls}\n\
                server {{ listen {RTMPS_PORT} ssl; proxy_pass 127.0.0.1:{RTMP_PORT}; }}\n\
                server {{ listen {WSS_PORT} ssl; proxy_pass 127.0.0.1:{LIVEKIT_PORT}; }} }}\n"
         );
         std::fs::write(&config, text).unwrap();
         let prefix = folder.display().to_string();
-        let command = ["/usr/sbin/nginx", "-c", &config.display().to_string(), "-p", &prefix].map(str::to_owned).to_vec();
+        let command =
+            ["/usr/sbin/nginx", "-c", &config.display().to_string(), "-p", &prefix].map(str::to_owned).to_vec();
         Self { server: Server::start(lab, "nginx", folder, command, Some(RTMP_PORT)), recordings }
     }
 

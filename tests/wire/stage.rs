@@ -2,7 +2,6 @@
 //! recordings miss nothing, and did no secret get out.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use serde_json::Value;
 

@@ -58,10 +58,21 @@ impl Viewer {
             if Instant::now() >= deadline {
                 let seen = self.seen();
                 let (frames, sounds) = (seen.frames.len(), seen.sounds.len());
-                panic!("not in {seconds} s: {what}\n{frames} frames, {sounds} sounds, last {:?}\n{:#?}", seen.frames.last(), seen.events);
+                panic!(
+                    "not in {seconds} s: {what}\n{frames} frames, {sounds} sounds, last {:?}\n{:#?}",
+                    seen.frames.last(),
+                    seen.events
+                );
             }
             pause();
         }
+    }
+
+    /// Waits until its record reaches that time: what it was to see until then it has seen.
+    #[track_caller]
+    pub fn watch_until(&self, t: f64) {
+        let seconds = ((t - now_ms()).max(0.0) / 1000.0) as u64 + 15;
+        self.wait("the viewer's record goes on", seconds, |seen| (seen.until >= t).then_some(()));
     }
 
     /// Waits for so many frames of a track from now on; gives the time of the first of them.

@@ -16,7 +16,7 @@ stdout; `t` is CLOCK_MONOTONIC in milliseconds, `who` the identity, `track` the 
   {"kind":"data","t":…,"who":…,"topic":…,"text":…}
   {"kind":"attributes","t":…,"who":…,"attributes":{…}}
   {"kind":"came"|"went","t":…,"who":…}                                   other participants
-  {"kind":"stats","t":…,"track":…,"media":…,"received":…,"lost":…,"freezes":…,"concealed":…,"samples":…}  each second
+  {"kind":"stats","t":…,"track":…,"media":…,"bytes":…,"received":…,"lost":…,"freezes":…,"concealed":…,"samples":…}  each second
 """
 import asyncio
 import json
@@ -28,7 +28,6 @@ import numpy as np
 from livekit import api, rtc
 
 RATE = 48_000
-BLOCK = RATE // 50
 # A burst is 1 kHz at -8 dBFS, 20 ms long; the tones between lie at -20 dBFS.
 BURST_PEAK = 10 ** (-14 / 20)
 SOURCES = {1: "camera", 2: "microphone", 3: "screen_share", 4: "screen_share_audio"}
@@ -98,25 +97,33 @@ def pitch(block):
 
 
 async def listen(track, who, name):
-    stream = rtc.AudioStream(track, sample_rate=RATE, num_channels=1, frame_size_ms=20)
-    quiet = 0
+    stream = rtc.AudioStream(track, sample_rate=RATE, num_channels=1)
+    halves, quiet, first_t, burst = [], 0, 0.0, None
     async for event in stream:
         t = now()
-        block = np.frombuffer(event.frame.data, np.int16).astype(np.float32) / 32768
-        level = float(np.sqrt(np.mean(block**2)))
-        loud = np.nonzero(np.abs(block) > BURST_PEAK)[0]
-        # The block is played from now on, so its first sample is heard at t.
-        burst = t + float(loud[0]) * 1000 / RATE if len(loud) and quiet > 10 else None
+        half = np.frombuffer(event.frame.data, np.int16).astype(np.float32) / 32768
+        loud = np.nonzero(np.abs(half) > BURST_PEAK)[0]
+        if len(loud) and quiet > 20:
+            # What comes at t is played from t on.
+            burst = t + float(loud[0]) * 1000 / RATE
         quiet = 0 if len(loud) else quiet + 1
+        if not halves:
+            first_t = t
+        halves.append(half)
+        if len(halves) < 2:
+            continue
+        block = np.concatenate(halves)
+        level = float(np.sqrt(np.mean(block**2)))
         tell(
             "sound",
-            t=t,
+            t=first_t,
             who=who,
             track=name,
             dbfs=round(20 * np.log10(max(level, 1e-6)), 1),
             hz=pitch(block) if level > 1e-3 else None,
-            burst_t=round(burst, 2) if burst else None,
+            burst_t=burst and round(burst, 2),
         )
+        halves, burst = [], None
 
 
 async def count(track, name, media):
@@ -129,6 +136,7 @@ async def count(track, name, media):
                     "stats",
                     track=name,
                     media=media,
+                    bytes=inbound.bytes_received,
                     received=stream.packets_received,
                     lost=stream.packets_lost,
                     freezes=inbound.freeze_count,
