@@ -124,17 +124,17 @@ impl Nginx {
         let config = folder.join("nginx.conf");
         let (root, files) = (folder.display(), recordings.display());
         let tls = format!("ssl_certificate {}; ssl_certificate_key {};", certificate.display(), key.display());
-        // The name of a recording is its start, so that a second connection does not go on in the first one's file.
+        // It is root at least in its namespace, and knows no other user there. The name of a recording is its start, so that a second connection does not go on in the first one's file.
         let text = format!(
             "load_module /usr/lib/nginx/modules/ngx_rtmp_module.so;\n\
              load_module /usr/lib/nginx/modules/ngx_stream_module.so;\n\
-             daemon off; master_process off; worker_processes 1; pid {root}/nginx.pid; error_log {root}/nginx.log info;\n\
+             user root; daemon off; master_process off; worker_processes 1; pid {root}/nginx.pid; error_log {root}/nginx.log info;\n\
              events {{ worker_connections 128; }}\n\
              http {{ access_log off; client_body_temp_path {root}/body; proxy_temp_path {root}/proxy;\n\
                fastcgi_temp_path {root}/fastcgi; uwsgi_temp_path {root}/uwsgi; scgi_temp_path {root}/scgi;\n\
                server {{ listen 127.0.0.1:8088; location /publish {{\n\
                  if ($arg_name != \"{STREAM_KEY}\") {{ return 403; }} return 200; }} }} }}\n\
-             rtmp {{ server {{ listen {RTMP_PORT}; chunk_size 4096; application live {{ live on;\n\
+             rtmp {{ access_log off; server {{ listen {RTMP_PORT}; chunk_size 4096; application live {{ live on;\n\
                on_publish http://127.0.0.1:8088/publish; notify_method get;\n\
                record all; record_path {files}; record_unique on; }}\n\
                application cameras {{ live on; }} }} }}\n\
