@@ -124,7 +124,7 @@ fn read_all(walk: &mut Walk<'_>, mut root: Section<'_>) -> Config {
         check_start_slot(walk, &item, &config);
     }
     if let Some(item) = root.item(walk, "leg") {
-        config.legs = leg::read_legs(walk, &item);
+        config.legs = leg::read_legs(walk, &item, &config.box_id);
     }
     if let Some(section) = root.read(walk, "record", Walk::table) {
         read_record(walk, section, &mut config.record);
