@@ -7,11 +7,11 @@ use std::time::Duration;
 use super::harness::{CueBox, signal, until};
 use super::lab::{Side, WORLD};
 use super::meter::{cores, median, percentile, rss_mb, wait};
+use super::row;
 use super::servers::{LIVEKIT_PORT, RTMP_PORT, SRT_PORT, STREAM_KEY, srt_listener};
 use super::service::Process;
 use super::stage::{ROOM, Stage, backup_leg, is, livekit_leg, livekit_url};
 use super::viewer::{Viewer, now_ms};
-use super::row;
 
 const FRAME_MS: f64 = 1000.0 / 30.0;
 const ROUNDS: usize = 3;
@@ -178,5 +178,10 @@ pub fn reconnects() {
     let after = rss_mb(cuebox.pid());
     signal(cuebox.pid(), "INT");
     let measured = format!("{:+.1} MB", after - before);
-    row("memory over 100 joins of the LiveKit leg", "≤ 5 MB", &measured, &format!("{before:.0} MB after the first ten"));
+    row(
+        "memory over 100 joins of the LiveKit leg",
+        "≤ 5 MB",
+        &measured,
+        &format!("{before:.0} MB after the first ten"),
+    );
 }

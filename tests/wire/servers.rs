@@ -221,9 +221,8 @@ fn openssl(words: &str) {
 pub fn srt_listener(lab: &Lab, folder: &Path, passphrase: Option<&str>, file: &Path) -> Server {
     let secret = passphrase.map(|phrase| format!("&passphrase={phrase}")).unwrap_or_default();
     let url = format!("srt://0.0.0.0:{SRT_PORT}?mode=listener{secret}");
-    // It goes on listening after a caller left, and appends nothing to what another run of it wrote.
-    let arguments = ["-a:no", "-loglevel:error", &url, &format!("file://{}", file.display())];
-    let mut command = vec!["srt-live-transmit".to_owned()];
-    command.extend(arguments.map(str::to_owned));
+    // It writes to its standard output only; another caller is let in after one has left.
+    let line = format!("exec srt-live-transmit -loglevel:error '{url}' file://con >'{}'", file.display());
+    let command = ["sh", "-c", &line].map(str::to_owned).to_vec();
     Server::start(lab, "srt", folder, command, None)
 }
