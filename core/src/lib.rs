@@ -14,6 +14,7 @@
 //! | [`capture_mode`] | which of a camera's modes is taken |
 //! | [`device`] | what a shell tells of a camera or an encoder |
 //! | [`retime`] | which frame of the grid a picture of a source gets |
+//! | [`settings`] | what operators set and find again after a restart |
 //! | [`status`] | what every surface shows |
 //! | [`document`] | the status document that surfaces publish, and its changes |
 //! | [`health`] | how well a slot does, 0–100, and why |
@@ -37,6 +38,7 @@ pub mod health;
 pub mod ids;
 pub mod journal;
 pub mod retime;
+pub mod settings;
 mod similar;
 pub mod status;
 pub mod time;

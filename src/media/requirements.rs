@@ -12,7 +12,6 @@ const NEEDED: &[(&str, &str, &str)] = &[
     ("compositor", "mixes the program's picture", "gstreamer1.0-plugins-base"),
     ("audiomixer", "mixes the program's sound", "gstreamer1.0-plugins-base"),
     ("videoconvertscale", "brings pictures to the show's size and format", "gstreamer1.0-plugins-base"),
-    ("videorate", "brings pictures to an encoder's rate", "gstreamer1.0-plugins-base"),
     ("audioconvert", "brings sound to the common format", "gstreamer1.0-plugins-base"),
     ("audioresample", "brings sound to the common rate and clock", "gstreamer1.0-plugins-base"),
     ("textoverlay", "writes texts on the slate and the test picture", "gstreamer1.0-x"),

@@ -1,7 +1,8 @@
 //! Reads frame marks and the flash-and-burst of the test source back from recorded files, with ffmpeg's decoder.
 
+use std::io::{BufReader, Read};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// The marks of one decoded frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,21 +89,28 @@ pub fn flashes(file: &Path, width: usize, height: usize, fps: f64) -> Vec<f64> {
 }
 
 /// Times in seconds at which a burst begins, on the picture's time axis.
+#[track_caller]
 pub fn bursts(file: &Path) -> Vec<f64> {
-    let raw = ffmpeg(
-        file,
-        &["-map", "0:a:0", "-af"],
-        "aresample=48000:async=1:first_pts=0",
-        &["-f", "f32le", "-ac", "1", "-"],
-    );
-    let samples: Vec<f32> = raw.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+    let mut decoder = Command::new("ffmpeg")
+        .args(["-v", "error", "-i"])
+        .arg(file)
+        .args(["-map", "0:a:0", "-af", "aresample=48000:async=1:first_pts=0", "-f", "f32le", "-ac", "1", "-"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     let threshold = 10f32.powf(-14.0 / 20.0);
     let mut found: Vec<f64> = Vec::new();
-    for (n, sample) in samples.iter().enumerate() {
+    let mut samples = BufReader::with_capacity(1 << 16, decoder.stdout.take().unwrap());
+    let mut bytes = [0; 4];
+    let mut n = 0u64;
+    // Hours of samples are too many to be held.
+    while samples.read_exact(&mut bytes).is_ok() {
         let at = n as f64 / 48_000.0;
-        if sample.abs() > threshold && found.last().is_none_or(|last| at - last > 0.5) {
+        if f32::from_le_bytes(bytes).abs() > threshold && found.last().is_none_or(|last| at - last > 0.5) {
             found.push(at);
         }
+        n += 1;
     }
+    assert!(decoder.wait().unwrap().success(), "{}", file.display());
     found
 }

@@ -7,6 +7,8 @@ mod leg;
 mod slot;
 mod url;
 
+pub(crate) use url::check as check_address;
+
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;

@@ -12,6 +12,7 @@
 //! | [`recorder`] | the show, its files and its timeline |
 //! | [`library`] | what stays on the disk |
 //! | [`uplink`] | which legs publish |
+//! | [`kept`] | which settings outlive the process |
 //! | [`answers`] | that each command is answered once |
 //! | [`timers`], [`backoff`] | when something is judged or tried again |
 //!
@@ -29,6 +30,7 @@ mod effect;
 mod encodes;
 mod event;
 mod input;
+mod kept;
 mod library;
 mod program;
 mod recorder;
@@ -38,13 +40,14 @@ mod uplink;
 mod wanted;
 mod words;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
-use crate::ids::{CommandId, Epoch};
+use crate::ids::{CommandId, Epoch, SlotId};
+use crate::settings::ShowSettings;
 use crate::status::{Severity, Status};
 use crate::time::Mono;
 
@@ -86,6 +89,11 @@ pub struct Director {
     /// Reloads that wait for the configuration.
     reloads: Vec<CommandId>,
     start: StartUp,
+    #[serde(default)]
+    configured_names: BTreeMap<SlotId, String>,
+    /// Of the show that the process before left open, until it is known whether it goes on.
+    #[serde(default)]
+    returning: Option<ShowSettings>,
     ending: Option<Ending>,
     wanted: Wanted,
     noticed: bool,
@@ -114,6 +122,7 @@ impl Director {
         let program = program::Program::new(&mut context, &config);
         let uplink = Uplink::new(&context, &config);
         context.start_timer(Reason::RecoveryLate, RECOVERS);
+        let configured_names = kept::names(&config);
         let mut director = Self {
             audio: AudioDesk::new(&config),
             config,
@@ -127,6 +136,8 @@ impl Director {
             answers: Answers::default(),
             reloads: Vec::new(),
             start: StartUp::Waiting { found: None },
+            configured_names,
+            returning: None,
             ending: None,
             wanted: Wanted::nothing(),
             noticed: true,
@@ -381,8 +392,12 @@ impl Director {
             self.library.set_running(resumed.as_ref().map(|found| found.show.id.clone()));
             self.recorder.set_recording(true);
             self.uplink.streaming = true;
+            let goes_on = resumed.as_ref().map(|found| found.show.id.clone());
             let start = Start { name: None, cause: Cause::own("start"), found: resumed };
             self.recorder.start(&mut self.context, start);
+            if let Some(show) = self.returning.take().filter(|show| Some(&show.id) == goes_on.as_ref()) {
+                self.restore_show(&show);
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use cuebox_core::director::{ErrorClass, Fact};
 use cuebox_core::ids::SlotId;
 use gst::prelude::*;
 
-use super::normalise::{self, running_time};
+use super::normalise;
 use super::onto_grid::OntoGrid;
 use super::outlet::{Outlet, PicturePusher};
 use super::refusal;
@@ -169,10 +169,10 @@ fn feed(context: &Context, slot: SlotId, sink: &gst_app::AppSink, mut pusher: Pi
     let timing = context.timing.clone();
     let take = move |sink: &gst_app::AppSink| {
         let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
-        let (Some(picture), Some(at)) = (sample.buffer(), running_time(&sample)) else {
+        let Some((picture, at)) = normalise::picture(sample).map_err(|_| gst::FlowError::NotNegotiated)? else {
             return Ok(gst::FlowSuccess::Ok);
         };
-        let picture = if copy { picture.copy_deep().map_err(|_| gst::FlowError::Error)? } else { picture.to_owned() };
+        let picture = if copy { picture.copy_deep().map_err(|_| gst::FlowError::Error)? } else { picture };
         let going = grid.push(picture, timing.mono(at), &mut pusher);
         if going { Ok(gst::FlowSuccess::Ok) } else { Err(gst::FlowError::Flushing) }
     };

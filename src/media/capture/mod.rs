@@ -13,6 +13,7 @@
 
 mod camera;
 mod card;
+mod levels;
 mod normalise;
 mod onto_grid;
 mod outlet;

@@ -163,6 +163,11 @@ impl Recorder {
         self.haste = true;
     }
 
+    /// Whether recording is asked for.
+    pub const fn is_wanted(&self) -> bool {
+        self.recording
+    }
+
     pub const fn set_recording(&mut self, on: bool) -> bool {
         let before = self.recording;
         self.recording = on;

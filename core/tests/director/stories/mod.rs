@@ -6,6 +6,7 @@ mod failover;
 mod inputs;
 mod legs;
 mod recordings;
+mod restarts;
 mod switching;
 
 use crate::world::{World, slot};
