@@ -70,6 +70,7 @@ fn goal() -> Wanted {
     let config = Config::default();
     let slots = SlotId::all().collect();
     let wishes = Wishes {
+        slot_streams: std::collections::BTreeSet::new(),
         width: 1920,
         height: 1080,
         fps: 30,

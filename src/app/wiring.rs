@@ -7,7 +7,6 @@ use std::time::Duration;
 use cuebox_core::board::Board;
 use cuebox_core::command::Envelope;
 use cuebox_core::config::HttpConfig;
-use cuebox_core::credentials::Configured;
 use cuebox_core::director::{Director, Event};
 use cuebox_core::document::{Life, Snapshot};
 use cuebox_core::grid::Grid;
@@ -16,6 +15,7 @@ use cuebox_core::status::Gauges;
 use cuebox_core::time::Mono;
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::Value;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
 use super::banner::Banner;
@@ -25,6 +25,7 @@ use super::{Job, RunError, fault};
 use crate::console::{Answers, Console, ConsoleHandle, Deps, Shows, SubmitError};
 use crate::devices::{self, DeviceWatch};
 use crate::media::{self, Media, timing::ShowFormat};
+use crate::platform::Platform;
 use crate::supervise::{board, clock};
 use crate::vault::{VaultConfig, VaultHandle, VaultReader, boot_id};
 
@@ -56,7 +57,8 @@ pub fn start(job: Job) -> Result<Cycle, RunError> {
     }
     let program = &config.program;
     let format = ShowFormat { width: program.width, height: program.height, grid: Grid::new(program.fps) };
-    let media = Arc::new(Media::start(format, data_dir.clone(), Arc::new(Configured), sender.clone())?);
+    let credentials = Arc::new(Platform::start(Handle::current(), &config.box_id, clock::read));
+    let media = Arc::new(Media::start(format, data_dir.clone(), credentials, sender.clone())?);
     probe_encoders(data_dir.clone(), sender.clone())?;
     let devices = devices::watch(sender.clone())?;
 

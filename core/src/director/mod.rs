@@ -427,6 +427,9 @@ impl Director {
             if self.uplink.is_needed() {
                 needed.insert(EncodeJob::Stream);
             }
+            if self.uplink.needs_slots() {
+                needed.extend(config.slots.keys().filter(|slot| live(**slot)).map(|slot| EncodeJob::SlotStream(*slot)));
+            }
             self.encodes.follow(context, config, &needed);
             let on_air = self.program.on_air();
             self.recorder.follow(context, config, &self.encodes, &mut self.library, live, on_air);
@@ -440,6 +443,20 @@ impl Director {
             context.effects.push_back(Effect::Restart);
         }
         self.make_goal();
+    }
+
+    /// The camera that viewers see, as they are told of it.
+    fn shown(&self) -> Option<OnAir> {
+        let Picture::Slot(slot) = self.program.on_air() else { return None };
+        let own = self.config.slots.get(&slot)?;
+        Some(OnAir { slot, name: own.name.clone(), frame: self.program.shown_from() })
+    }
+
+    /// Slots whose pictures are there for the legs, with their names.
+    fn published_slots(&self) -> BTreeMap<SlotId, String> {
+        let encoded = |slot: SlotId| self.encodes.source(EncodeJob::SlotStream(slot)).is_some();
+        let slots = self.config.slots.iter().filter(|(slot, _)| encoded(**slot));
+        slots.map(|(slot, own)| (*slot, own.name.clone())).collect()
     }
 
     fn make_goal(&mut self) {
@@ -462,7 +479,7 @@ impl Director {
             },
             encodes: self.encodes.wish(),
             recordings: self.recorder.wish(),
-            legs: self.uplink.wish(),
+            legs: self.uplink.wish(self.shown().as_ref(), &self.published_slots()),
         };
         if goal != self.wanted {
             self.wanted = Wanted { epoch: Epoch(self.wanted.epoch.0 + 1), ..goal };

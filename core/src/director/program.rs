@@ -70,6 +70,8 @@ pub(super) struct Program {
     unseen: VecDeque<(Switch, Cause, String)>,
     /// The picture of the last switch that a frame showed.
     on_air: Picture,
+    /// The frame that showed it first.
+    shown_from: FrameIndex,
     /// Who causes the change that the running event makes.
     #[serde(skip)]
     cause: Option<(Cause, Option<(Transition, Duration)>)>,
@@ -138,6 +140,7 @@ impl Program {
             newest,
             unseen: VecDeque::from([(newest, Cause::own("start"), "the show is about to begin".to_owned())]),
             on_air: Picture::Slate,
+            shown_from: FrameIndex(0),
             cause: None,
         };
         program.build(context);
@@ -177,6 +180,11 @@ impl Program {
 
     pub const fn on_air(&self) -> Picture {
         self.on_air
+    }
+
+    /// First frame of the program that showed what is on air.
+    pub const fn shown_from(&self) -> FrameIndex {
+        self.shown_from
     }
 
     pub fn slate(&self, title: &str) -> Slate {
@@ -437,6 +445,7 @@ impl Program {
         let seen = self.unseen.drain(..=place).next_back();
         let Some((switch, cause, why)) = seen else { return };
         self.on_air = switch.picture;
+        self.shown_from = frame;
         context.news.push(News::Shown { picture: switch.picture, why, frame, cause });
     }
 

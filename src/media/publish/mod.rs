@@ -3,6 +3,9 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`rtmp`] | RTMP and RTMPS |
+//! | [`srt`] | SRT |
+//! | [`stream`] | the encoded stream, as legs that pack it themselves are fed |
+//! | [`rate`] | the bitrate that is shown |
 //! | [`reach`] | finds out whether a server can be reached at all, before a pipeline is built |
 //! | [`socket`] | how much the kernel still holds of what was sent |
 //! | [`trust`] | certificate authorities beside the system's |
@@ -10,9 +13,12 @@
 //! A leg knows neither rank nor retry: it connects once, tells what happened, and ends. Progress counts the bytes that
 //! the other side's kernel has acknowledged, because a wedged server looks alive to everything above.
 
+mod rate;
 mod reach;
 mod rtmp;
 mod socket;
+mod srt;
+mod stream;
 mod trust;
 
 use cuebox_core::config::{LegTarget, RtmpTarget};
@@ -31,7 +37,8 @@ pub fn build(
         LegTarget::Rtmp(RtmpTarget::Fixed { url, stream_key }) => {
             rtmp::build(context, &wish.config, url, stream_key.as_ref(), reporter, mailbox)
         }
-        LegTarget::Rtmp(RtmpTarget::Ingress(_)) | LegTarget::Livekit(_) | LegTarget::Srt(_) | LegTarget::Whip(_) => {
+        LegTarget::Srt(target) => srt::build(context, wish, target, reporter, mailbox),
+        LegTarget::Rtmp(RtmpTarget::Ingress(_)) | LegTarget::Livekit(_) | LegTarget::Whip(_) => {
             Err(Failure::internal(format!("a {} leg cannot be published", wish.config.target.kind())))
         }
     }
