@@ -98,9 +98,9 @@ impl JournalWriter {
     /// Begins a new file with this line.
     pub fn start_file(&mut self, snapshot: String) {
         self.last_try = Some(Instant::now());
-        if self.queue.try_send(Message::File { snapshot }).is_ok() {
-            self.shared.broken.store(false, Ordering::Release);
-        } else {
+        // Before the thread can have tried: what it finds stands.
+        self.shared.broken.store(false, Ordering::Release);
+        if self.queue.try_send(Message::File { snapshot }).is_err() {
             self.shared.break_off("the disk does not keep up");
         }
     }
