@@ -8,5 +8,6 @@ pub mod cli;
 pub mod console;
 pub mod devices;
 pub mod media;
+pub mod panel;
 pub mod supervise;
 pub mod vault;

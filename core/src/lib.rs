@@ -15,6 +15,8 @@
 //! | [`device`] | what a shell tells of a camera or an encoder |
 //! | [`retime`] | which frame of the grid a picture of a source gets |
 //! | [`status`] | what every surface shows |
+//! | [`panel`] | what the keys of panels mean, and when a panel counts as there |
+//! | [`tally`] | what lamps show |
 //! | [`document`] | the status document that surfaces publish, and its changes |
 //! | [`health`] | how well a slot does, 0–100, and why |
 //! | [`fragment`] | completes an index that the muxer left incomplete |
@@ -36,8 +38,10 @@ pub mod grid;
 pub mod health;
 pub mod ids;
 pub mod journal;
+pub mod panel;
 pub mod retime;
 mod similar;
 pub mod status;
+pub mod tally;
 pub mod time;
 pub mod timeline;

@@ -65,6 +65,8 @@ pub(super) struct Program {
     unseen: VecDeque<(Switch, Cause, String)>,
     /// The picture of the last switch that a frame showed.
     on_air: Picture,
+    /// This life of the pipeline has told of a frame.
+    seen: bool,
     /// Who causes the change that the running event makes.
     #[serde(skip)]
     cause: Option<(Cause, Option<(Transition, Duration)>)>,
@@ -120,6 +122,7 @@ impl Program {
             newest,
             unseen: VecDeque::from([(newest, Cause::own("start"), "the show is about to begin".to_owned())]),
             on_air: Picture::Slate,
+            seen: false,
             cause: None,
         };
         program.build(context);
@@ -192,6 +195,7 @@ impl Program {
             preview: self.preview,
             slate: self.slate,
             held: self.held,
+            seen: self.seen,
             why: (self.newest.picture == Picture::Slate).then(|| self.slate_why()),
         }
     }
@@ -385,6 +389,7 @@ impl Program {
         let seen = self.unseen.drain(..=place).next_back();
         let Some((switch, cause, why)) = seen else { return };
         self.on_air = switch.picture;
+        self.seen = true;
         context.news.push(News::Shown { picture: switch.picture, why, frame, cause });
     }
 
@@ -401,6 +406,7 @@ impl Program {
         self.job = JobState::Cooling { epoch };
         // Nothing is put out: no slot may claim to be on air.
         self.on_air = Picture::Slate;
+        self.seen = false;
         context.timers.stop(&Reason::ProgramStalls);
         context.start_retry(Reason::ProgramRetries, &mut self.backoff, PACE);
     }
