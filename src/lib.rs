@@ -8,7 +8,11 @@ pub mod cli;
 pub mod console;
 pub mod devices;
 pub mod media;
+<<<<<<< HEAD
 pub mod platform;
+=======
+pub mod panel;
+>>>>>>> panel
 pub mod supervise;
 mod threads;
 pub mod vault;

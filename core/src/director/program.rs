@@ -70,8 +70,13 @@ pub(super) struct Program {
     unseen: VecDeque<(Switch, Cause, String)>,
     /// The picture of the last switch that a frame showed.
     on_air: Picture,
+<<<<<<< HEAD
     /// The frame that showed it first.
     shown_from: FrameIndex,
+=======
+    /// This life of the pipeline has told of a frame.
+    seen: bool,
+>>>>>>> panel
     /// Who causes the change that the running event makes.
     #[serde(skip)]
     cause: Option<(Cause, Option<(Transition, Duration)>)>,
@@ -140,7 +145,11 @@ impl Program {
             newest,
             unseen: VecDeque::from([(newest, Cause::own("start"), "the show is about to begin".to_owned())]),
             on_air: Picture::Slate,
+<<<<<<< HEAD
             shown_from: FrameIndex(0),
+=======
+            seen: false,
+>>>>>>> panel
             cause: None,
         };
         program.build(context);
@@ -218,6 +227,7 @@ impl Program {
             preview: self.preview,
             slate: self.slate,
             held: self.held,
+            seen: self.seen,
             why: (self.newest.picture == Picture::Slate).then(|| self.slate_why()),
         }
     }
@@ -445,7 +455,11 @@ impl Program {
         let seen = self.unseen.drain(..=place).next_back();
         let Some((switch, cause, why)) = seen else { return };
         self.on_air = switch.picture;
+<<<<<<< HEAD
         self.shown_from = frame;
+=======
+        self.seen = true;
+>>>>>>> panel
         context.news.push(News::Shown { picture: switch.picture, why, frame, cause });
     }
 
@@ -462,6 +476,7 @@ impl Program {
         self.job = JobState::Cooling { epoch };
         // Nothing is put out: no slot may claim to be on air.
         self.on_air = Picture::Slate;
+        self.seen = false;
         context.timers.stop(&Reason::ProgramStalls);
         context.start_retry(Reason::ProgramRetries, &mut self.backoff, PACE);
     }
