@@ -8,11 +8,8 @@ pub mod cli;
 pub mod console;
 pub mod devices;
 pub mod media;
-<<<<<<< HEAD
-pub mod platform;
-=======
 pub mod panel;
->>>>>>> panel
+pub mod platform;
 pub mod supervise;
 mod threads;
 pub mod vault;

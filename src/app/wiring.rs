@@ -25,11 +25,8 @@ use super::{Job, RunError, fault};
 use crate::console::{Answers, Console, ConsoleHandle, Deps, Shows, SubmitError};
 use crate::devices::{self, DeviceWatch};
 use crate::media::{self, Media, timing::ShowFormat};
-<<<<<<< HEAD
-use crate::platform::Platform;
-=======
 use crate::panel::{self, Panels};
->>>>>>> panel
+use crate::platform::Platform;
 use crate::supervise::{board, clock};
 use crate::vault::{VaultConfig, VaultHandle, VaultReader, boot_id};
 

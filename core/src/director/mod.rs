@@ -12,11 +12,8 @@
 //! | [`recorder`] | the show, its files and its timeline |
 //! | [`library`] | what stays on the disk |
 //! | [`uplink`] | which legs publish |
-<<<<<<< HEAD
 //! | [`kept`] | which settings outlive the process |
-=======
 //! | [`panels`] | which panels are there, and whether their keys work |
->>>>>>> panel
 //! | [`answers`] | that each command is answered once |
 //! | [`timers`], [`backoff`] | when something is judged or tried again |
 //!

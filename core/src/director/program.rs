@@ -70,13 +70,10 @@ pub(super) struct Program {
     unseen: VecDeque<(Switch, Cause, String)>,
     /// The picture of the last switch that a frame showed.
     on_air: Picture,
-<<<<<<< HEAD
     /// The frame that showed it first.
     shown_from: FrameIndex,
-=======
     /// This life of the pipeline has told of a frame.
     seen: bool,
->>>>>>> panel
     /// Who causes the change that the running event makes.
     #[serde(skip)]
     cause: Option<(Cause, Option<(Transition, Duration)>)>,
@@ -145,11 +142,8 @@ impl Program {
             newest,
             unseen: VecDeque::from([(newest, Cause::own("start"), "the show is about to begin".to_owned())]),
             on_air: Picture::Slate,
-<<<<<<< HEAD
             shown_from: FrameIndex(0),
-=======
             seen: false,
->>>>>>> panel
             cause: None,
         };
         program.build(context);
@@ -455,11 +449,8 @@ impl Program {
         let seen = self.unseen.drain(..=place).next_back();
         let Some((switch, cause, why)) = seen else { return };
         self.on_air = switch.picture;
-<<<<<<< HEAD
         self.shown_from = frame;
-=======
         self.seen = true;
->>>>>>> panel
         context.news.push(News::Shown { picture: switch.picture, why, frame, cause });
     }
 

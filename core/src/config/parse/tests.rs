@@ -525,14 +525,8 @@ fn the_manual_names_every_key_that_the_reader_knows() {
         let unknown = found.iter().find(|problem| problem.key.ends_with("zzzzzzzz"));
         let allowed = unknown.and_then(|problem| problem.allowed.clone()).unwrap();
         for key in allowed.split(", ") {
-<<<<<<< HEAD
             let forms = [format!("{key} = "), format!("[{key}]"), format!(".{key}]")];
             let named = forms.iter().any(|form| manual.contains(form.as_str()));
-=======
-            let named = [format!("{key} = "), format!("[{key}]"), format!("[panel.{key}]")]
-                .iter()
-                .any(|form| manual.contains(form.as_str()));
->>>>>>> panel
             assert!(named, "`{key}` of {section:?} is not in the manual");
         }
     }
