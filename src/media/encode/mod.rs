@@ -12,6 +12,7 @@
 pub mod aac;
 mod chain;
 mod encoders;
+pub mod opus;
 mod probe;
 pub mod sound;
 
