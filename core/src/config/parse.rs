@@ -4,8 +4,11 @@
 //! whether a camera, a folder or a server is really there is found out when it is used.
 
 mod leg;
+mod panel;
 mod slot;
 mod url;
+
+pub(crate) use url::check as check_address;
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
@@ -124,7 +127,7 @@ fn read_all(walk: &mut Walk<'_>, mut root: Section<'_>) -> Config {
         check_start_slot(walk, &item, &config);
     }
     if let Some(item) = root.item(walk, "leg") {
-        config.legs = leg::read_legs(walk, &item);
+        config.legs = leg::read_legs(walk, &item, &config.box_id);
     }
     if let Some(section) = root.read(walk, "record", Walk::table) {
         read_record(walk, section, &mut config.record);
@@ -135,9 +138,10 @@ fn read_all(walk: &mut Walk<'_>, mut root: Section<'_>) -> Config {
     if let Some(section) = root.read(walk, "http", Walk::table) {
         read_http(walk, section, &mut config.http);
     }
-    for later in ["mqtt", "panel"] {
-        root.refuse(walk, later, "is not supported by this version");
+    if let Some(section) = root.read(walk, "panel", Walk::table) {
+        panel::read(walk, section, &mut config.panel);
     }
+    root.refuse(walk, "mqtt", "is not supported by this version");
     root.finish(walk);
     config
 }

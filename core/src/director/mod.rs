@@ -12,6 +12,11 @@
 //! | [`recorder`] | the show, its files and its timeline |
 //! | [`library`] | what stays on the disk |
 //! | [`uplink`] | which legs publish |
+<<<<<<< HEAD
+//! | [`kept`] | which settings outlive the process |
+=======
+//! | [`panels`] | which panels are there, and whether their keys work |
+>>>>>>> panel
 //! | [`answers`] | that each command is answered once |
 //! | [`timers`], [`backoff`] | when something is judged or tried again |
 //!
@@ -29,7 +34,9 @@ mod effect;
 mod encodes;
 mod event;
 mod input;
+mod kept;
 mod library;
+mod panels;
 mod program;
 mod recorder;
 mod reload;
@@ -38,19 +45,20 @@ mod uplink;
 mod wanted;
 mod words;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
-use crate::ids::{CommandId, Epoch};
+use crate::ids::{CommandId, Epoch, SlotId};
+use crate::settings::ShowSettings;
 use crate::status::{Severity, Status};
 use crate::time::Mono;
 
 pub use effect::{Effect, NewShow, VaultOp};
 pub use event::{
-    EncodeJob, ErrorClass, Event, Fact, FoundShow, Job, Medium, Progress, Sealed, StoredSegment, VaultFact,
+    EncodeJob, ErrorClass, Event, Fact, FoundShow, Job, Medium, PanelReport, Progress, Sealed, StoredSegment, VaultFact,
 };
 pub use timers::Reason;
 pub use wanted::{
@@ -64,6 +72,7 @@ use context::{Cause, Context};
 use encodes::Encodes;
 use input::Inputs;
 use library::Library;
+use panels::Panels;
 use program::Field;
 use recorder::{Recorder, Start};
 use uplink::Uplink;
@@ -82,10 +91,16 @@ pub struct Director {
     recorder: Recorder,
     library: Library,
     uplink: Uplink,
+    panels: Panels,
     answers: Answers,
     /// Reloads that wait for the configuration.
     reloads: Vec<CommandId>,
     start: StartUp,
+    #[serde(default)]
+    configured_names: BTreeMap<SlotId, String>,
+    /// Of the show that the process before left open, until it is known whether it goes on.
+    #[serde(default)]
+    returning: Option<ShowSettings>,
     ending: Option<Ending>,
     wanted: Wanted,
     noticed: bool,
@@ -114,6 +129,7 @@ impl Director {
         let program = program::Program::new(&mut context, &config);
         let uplink = Uplink::new(&context, &config);
         context.start_timer(Reason::RecoveryLate, RECOVERS);
+        let configured_names = kept::names(&config);
         let mut director = Self {
             audio: AudioDesk::new(&config),
             config,
@@ -124,9 +140,12 @@ impl Director {
             recorder: Recorder::new(),
             library: Library::default(),
             uplink,
+            panels: Panels::default(),
             answers: Answers::default(),
             reloads: Vec::new(),
             start: StartUp::Waiting { found: None },
+            configured_names,
+            returning: None,
             ending: None,
             wanted: Wanted::nothing(),
             noticed: true,
@@ -188,6 +207,9 @@ impl Director {
             encodes: self.encodes.status(),
             encoders: self.encodes.encoders(),
             audio: self.audio.status(),
+            panels: self.panels.status(),
+            locked: self.panels.locked(),
+            identifying: self.panels.identifying(),
             alerts: self.context.alerts.list(),
         }
     }
@@ -205,6 +227,7 @@ impl Director {
         self.recorder.check(&self.context);
         self.library.check();
         self.uplink.check(&self.context);
+        self.panels.check(&self.context);
         self.answers.check(&self.context);
         let wanted = &self.wanted;
         assert!(wanted.program.inputs.iter().eq(field.live.keys()), "the mixers have the live slots");
@@ -245,6 +268,7 @@ impl Director {
                 let text = format!("the {shell} part of the box failed and was restarted");
                 self.context.alert_once("shell_restarted", &shell, Severity::Warning, text);
             }
+            Event::PanelTold(report) => return self.panels.told(&mut self.context, report),
             Event::ShutdownRequested => self.end(&Cause::own("shutdown"), false),
         }
         true
@@ -324,6 +348,7 @@ impl Director {
             Reason::LegProves(name) => self.uplink.prove_timer(&mut self.context, name),
             Reason::LegStepsIn(name) => self.uplink.step_in_timer(&mut self.context, name),
             Reason::AnswerLate(ticket) => self.answers.late_timer(&mut self.context, *ticket),
+            Reason::IdentifyEnds => self.panels.identify_timer(),
             Reason::ReloadLate => self.answer_reload(Err("the configuration could not be read in time".to_owned())),
             Reason::AlertEnds(key) => self.context.alerts.clear_key(key),
             _ => {}
@@ -381,8 +406,12 @@ impl Director {
             self.library.set_running(resumed.as_ref().map(|found| found.show.id.clone()));
             self.recorder.set_recording(true);
             self.uplink.streaming = true;
+            let goes_on = resumed.as_ref().map(|found| found.show.id.clone());
             let start = Start { name: None, cause: Cause::own("start"), found: resumed };
             self.recorder.start(&mut self.context, start);
+            if let Some(show) = self.returning.take().filter(|show| Some(&show.id) == goes_on.as_ref()) {
+                self.restore_show(&show);
+            }
         }
     }
 
@@ -412,6 +441,9 @@ impl Director {
             if self.uplink.is_needed() {
                 needed.insert(EncodeJob::Stream);
             }
+            if self.uplink.needs_slots() {
+                needed.extend(config.slots.keys().filter(|slot| live(**slot)).map(|slot| EncodeJob::SlotStream(*slot)));
+            }
             self.encodes.follow(context, config, &needed);
             let on_air = self.program.on_air();
             self.recorder.follow(context, config, &self.encodes, &mut self.library, live, on_air);
@@ -425,6 +457,20 @@ impl Director {
             context.effects.push_back(Effect::Restart);
         }
         self.make_goal();
+    }
+
+    /// The camera that viewers see, as they are told of it.
+    fn shown(&self) -> Option<OnAir> {
+        let Picture::Slot(slot) = self.program.on_air() else { return None };
+        let own = self.config.slots.get(&slot)?;
+        Some(OnAir { slot, name: own.name.clone(), frame: self.program.shown_from() })
+    }
+
+    /// Slots whose pictures are there for the legs, with their names.
+    fn published_slots(&self) -> BTreeMap<SlotId, String> {
+        let encoded = |slot: SlotId| self.encodes.source(EncodeJob::SlotStream(slot)).is_some();
+        let slots = self.config.slots.iter().filter(|(slot, _)| encoded(**slot));
+        slots.map(|(slot, own)| (*slot, own.name.clone())).collect()
     }
 
     fn make_goal(&mut self) {
@@ -447,7 +493,7 @@ impl Director {
             },
             encodes: self.encodes.wish(),
             recordings: self.recorder.wish(),
-            legs: self.uplink.wish(),
+            legs: self.uplink.wish(self.shown().as_ref(), &self.published_slots()),
         };
         if goal != self.wanted {
             self.wanted = Wanted { epoch: Epoch(self.wanted.epoch.0 + 1), ..goal };

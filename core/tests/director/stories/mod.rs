@@ -5,7 +5,9 @@ mod disk;
 mod failover;
 mod inputs;
 mod legs;
+mod panels;
 mod recordings;
+mod restarts;
 mod switching;
 
 use crate::world::{World, slot};
