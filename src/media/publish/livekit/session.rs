@@ -39,6 +39,8 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(12);
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// So long without an acknowledgement while the socket is gone as well: the server is gone, not the socket.
 const SILENT: Duration = Duration::from_millis(1_500);
+/// When media is lost, the server's reason is waited for this long.
+const LAST_WORD: Duration = Duration::from_millis(400);
 /// Tries to resume lie this far apart at first, and never further than the second.
 const RESUME_FIRST: Duration = Duration::from_millis(300);
 const RESUME_LAST: Duration = Duration::from_secs(5);
@@ -53,6 +55,8 @@ pub enum Order {
     News(News),
     OnAir(Option<OnAir>),
     Unmute,
+    /// The pipeline cannot go on.
+    Broken(Failure),
     /// These tracks are in the connection now.
     Publish(Vec<Announced>),
     /// Say goodbye; answered when it was said.
@@ -142,6 +146,7 @@ struct Session {
     told: bool,
     began: Instant,
     offers: u32,
+    broken: Option<(Instant, Failure)>,
     /// An offer is out; and another is due after it.
     negotiating: bool,
     again: bool,
@@ -192,6 +197,7 @@ async fn live(setup: Setup, credentials: Credentials) -> Result<(), Failure> {
         told: false,
         began: Instant::now(),
         offers: 0,
+        broken: None,
         negotiating: false,
         again: false,
     };
@@ -359,6 +365,7 @@ impl Session {
                     self.publish().await;
                 }
             }
+            Order::Broken(failure) => self.break_off(failure),
             Order::Leave(_) => {}
         }
         Ok(())
@@ -390,14 +397,18 @@ impl Session {
                 self.accepted();
             }
             News::Connection(Connection::Failed) => {
-                return Err(Failure::new(ErrorClass::NetworkLost, "no media reaches the server"));
+                self.break_off(Failure::new(ErrorClass::NetworkLost, "no media reaches the server"));
             }
             News::Connection(Connection::Connecting | Connection::Interrupted) | News::Gathered => {}
             News::Estimated(bps) => self.gauge.estimated(bps),
             News::ChannelOpen => self.announce(&[]),
-            News::Measured(feedback) => self.gauge.measured(feedback, &self.setup.peer),
         }
         Ok(())
+    }
+
+    /// Media is lost. Whoever is sent away loses it as well, and hears why a moment later.
+    fn break_off(&mut self, failure: Failure) {
+        self.broken.get_or_insert((Instant::now(), failure));
     }
 
     async fn perform(&mut self, acts: Vec<Act>) -> Result<(), Failure> {
@@ -419,6 +430,7 @@ impl Session {
                 Act::Audience(now) => self.setup.reporter.fact(Fact::Audience { now }),
                 Act::Arrived(who) => self.announce(&who),
                 Act::Published => self.accepted(),
+                Act::Ponged(sent_ms) => self.gauge.ponged(unix_ms().saturating_sub(sent_ms)),
                 Act::Muted { id, medium, on, told } => {
                     let mut muted = self.setup.shared.muted.lock().unwrap_or_else(PoisonError::into_inner);
                     if on {
@@ -487,9 +499,13 @@ impl Session {
 
     fn look(&mut self) -> Result<(), Failure> {
         if self.media {
-            self.setup.peer.measure();
+            let blind = self.room.is_blind();
+            self.gauge.measured(self.setup.peer.counters(), blind);
         }
         self.gauge.look();
+        if let Some((_, failure)) = self.broken.take_if(|(since, _)| since.elapsed() > LAST_WORD) {
+            return Err(failure);
+        }
         if !self.told && self.began.elapsed() > CONNECT_LIMIT {
             let why = if self.media { "the server does not accept the tracks" } else { "no media reaches the server" };
             return Err(Failure::new(ErrorClass::Timeout, why));

@@ -65,11 +65,9 @@ impl Section {
         &self.id
     }
 
-    /// With the next offer the section sends, or is there and sends nothing.
-    pub fn activate(&self, on: bool) {
-        let direction =
-            if on { WebRTCRTPTransceiverDirection::Sendonly } else { WebRTCRTPTransceiverDirection::Inactive };
-        self.transceiver.set_property("direction", direction);
+    /// With the next offer nothing is sent here any more.
+    pub fn withdraw(&self) {
+        self.transceiver.set_property("direction", WebRTCRTPTransceiverDirection::Inactive);
     }
 }
 
@@ -150,12 +148,7 @@ pub struct SoundTrack {
 }
 
 impl SoundTrack {
-    pub fn add(
-        peer: &Peer,
-        pipeline: &gst::Pipeline,
-        bitrate_bps: u64,
-        stream: &str,
-    ) -> Result<Self, Failure> {
+    pub fn add(peer: &Peer, pipeline: &gst::Pipeline, bitrate_bps: u64, stream: &str) -> Result<Self, Failure> {
         let opus = Arc::new(OpusTrack::build(pipeline, bitrate_bps)?);
         let payloader = make("rtpopuspay")?;
         let ssrc = new_ssrc();
