@@ -8,6 +8,7 @@ pub mod cli;
 pub mod console;
 pub mod devices;
 pub mod media;
+pub mod panel;
 pub mod platform;
 pub mod supervise;
 mod threads;

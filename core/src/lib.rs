@@ -16,6 +16,8 @@
 //! | [`retime`] | which frame of the grid a picture of a source gets |
 //! | [`settings`] | what operators set and find again after a restart |
 //! | [`status`] | what every surface shows |
+//! | [`panel`] | what the keys of panels mean, and when a panel counts as there |
+//! | [`tally`] | what lamps show |
 //! | [`document`] | the status document that surfaces publish, and its changes |
 //! | [`health`] | how well a slot does, 0–100, and why |
 //! | [`grid`] | the show's frame grid: frame numbers ↔ time |
@@ -35,9 +37,11 @@ pub mod grid;
 pub mod health;
 pub mod ids;
 pub mod journal;
+pub mod panel;
 pub mod retime;
 pub mod settings;
 mod similar;
 pub mod status;
+pub mod tally;
 pub mod time;
 pub mod timeline;

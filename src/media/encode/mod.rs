@@ -15,6 +15,7 @@ pub mod aac;
 mod chain;
 mod encoders;
 mod keys;
+pub mod opus;
 mod pick;
 mod probe;
 pub mod sound;
