@@ -159,7 +159,7 @@ impl Shared {
 
 /// What the encoder takes. Made of the links' format here and not by an element, because silence, which most slots have,
 /// then costs nothing: converting it cost a slow processor more than encoding it.
-fn encoder_caps() -> gst::Caps {
+pub(super) fn encoder_caps() -> gst::Caps {
     gst::Caps::builder("audio/x-raw")
         .field("format", "S16LE")
         .field("layout", "interleaved")
@@ -170,7 +170,7 @@ fn encoder_caps() -> gst::Caps {
 }
 
 /// Little-endian 32-bit float samples to 16-bit ones, clipped at full scale.
-fn to_16_bit(samples: &[u8]) -> Vec<u8> {
+pub(super) fn to_16_bit(samples: &[u8]) -> Vec<u8> {
     // A number this large has no room for fractions: adding it rounds. `round` would be a call for each sample.
     const ROUND: f32 = 12_582_912.0;
     let scaled = |sample: &[u8; 4]| {

@@ -15,6 +15,7 @@ pub mod aac;
 mod chain;
 mod encoders;
 mod keys;
+pub mod opus;
 mod pick;
 mod probe;
 pub mod sound;
@@ -29,7 +30,7 @@ use super::links::{Depth, Link, Publication, Subscription};
 use super::plan::Wish;
 use super::{Context, Reporter};
 
-pub use chain::make;
+pub use chain::{access_units, make};
 pub use encoders::KNOWN;
 pub use probe::probe;
 
