@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 use crate::status::{AudioStatus, Gauges, Status};
 use crate::time::Mono;
 
-pub use parts::{AlertEntry, Encode, Leg, Probe, Program, Recording, Show, Slot, State, Viewers};
+pub use crate::status::Viewers;
+pub use parts::{AlertEntry, Encode, Leg, Probe, Program, Recording, Show, Slot, State};
 
 /// What the loop publishes: the facts and the latest samples. Cheap to clone.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,7 +82,7 @@ impl Document {
             encoders: status.encodes.iter().map(|encode| Encode::new(encode, gauges)).collect(),
             probe: Probe::new(&status.encoders),
             audio: status.audio.clone(),
-            viewers: Viewers::default(),
+            viewers: status.viewers,
             panel: Vec::new(),
             mqtt: State::off(),
             alerts: status.alerts.iter().map(|alert| AlertEntry::new(alert, now)).collect(),

@@ -77,6 +77,16 @@ fn forms() -> Vec<(&'static str, Value, Command)> {
             json!({"verb":"leg","action":"disable","name":"backup"}),
             Leg { name: LegId::new("backup"), on: false },
         ),
+        (
+            "leg reconnect main",
+            json!({"verb":"leg","action":"reconnect","name":"main"}),
+            LegReconnect { name: LegId::new("main") },
+        ),
+        (
+            "leg unmute main",
+            json!({"verb":"leg","action":"unmute","name":"main"}),
+            LegUnmute { name: LegId::new("main") },
+        ),
         ("reload", json!({"verb":"reload"}), Reload),
         ("restart", json!({"verb":"restart"}), Restart),
     ]

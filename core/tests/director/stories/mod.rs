@@ -5,8 +5,10 @@ mod disk;
 mod failover;
 mod inputs;
 mod legs;
+mod rates;
 mod recordings;
 mod switching;
+mod uplink;
 
 use crate::world::{World, slot};
 use cuebox_core::command::Answer;
