@@ -5,6 +5,8 @@
 //! |---|---|
 //! | this one | the pipeline: tracks come, go, are muted; on the actor's thread |
 //! | [`session`] | the conversation with the server, on a thread of its own |
+//! | [`shared`] | what the two tell each other |
+//! | [`line`] | the way to the server: a socket, or tries to have one again |
 //! | [`room`] | what the server's messages mean, pure |
 //! | [`socket`] | the WebSocket they come on |
 //! | [`announce`] | what viewers are told of the camera |
@@ -17,8 +19,10 @@
 mod announce;
 mod failures;
 mod gauge;
+mod line;
 mod room;
 mod session;
+mod shared;
 mod socket;
 
 use std::collections::BTreeMap;
@@ -35,7 +39,7 @@ use crate::media::actor::{Failure, Handled, Mailbox, Part};
 use crate::media::links::Link;
 use crate::media::plan::Wish;
 use crate::media::{Context, Reporter};
-use session::{Announced, Order, Setup, Shared};
+use shared::{Announced, Order, Setup, Shared};
 
 /// A goodbye that takes longer is left unsaid.
 const FAREWELL_LIMIT: Duration = Duration::from_millis(700);
