@@ -131,6 +131,10 @@ impl Room {
     }
 
     pub fn take(&mut self, message: Response) -> Vec<Act> {
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "the messages grow; the rest is for whoever subscribes, or answered elsewhere"
+        )]
         match message {
             Response::Answer(answer) => {
                 self.answered = true;
@@ -156,7 +160,6 @@ impl Room {
                     .for_each(|it| it.sid = None);
                 Vec::new()
             }
-            // The rest concerns whoever subscribes, or is answered elsewhere.
             _ => Vec::new(),
         }
     }
