@@ -17,7 +17,7 @@ use crate::status::{AudioStatus, Gauges, Status};
 use crate::time::Mono;
 
 pub use crate::status::Viewers;
-pub use parts::{AlertEntry, Encode, Leg, Probe, Program, Recording, Show, Slot, State};
+pub use parts::{AlertEntry, Encode, Leg, Panel, Probe, Program, Recording, Show, Slot, State};
 
 /// What the loop publishes: the facts and the latest samples. Cheap to clone.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,7 +55,9 @@ pub struct Document {
     pub probe: Probe,
     pub audio: AudioStatus,
     pub viewers: Viewers,
-    pub panel: Vec<State>,
+    pub panel: Vec<Panel>,
+    /// Keys of panels do nothing.
+    pub locked: bool,
     pub mqtt: State,
     pub alerts: Vec<AlertEntry>,
     /// Frames thrown away between pipelines, by link.
@@ -83,7 +85,8 @@ impl Document {
             probe: Probe::new(&status.encoders),
             audio: status.audio.clone(),
             viewers: status.viewers,
-            panel: Vec::new(),
+            panel: status.panels.iter().map(|panel| Panel::new(panel, gauges, now)).collect(),
+            locked: status.locked,
             mqtt: State::off(),
             alerts: status.alerts.iter().map(|alert| AlertEntry::new(alert, now)).collect(),
             dropped: gauges.dropped.clone(),

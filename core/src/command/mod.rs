@@ -82,6 +82,12 @@ pub enum Command {
     LegUnmute {
         name: LegId,
     },
+    /// Keys of panels do nothing while it is on, but for the one that takes it off.
+    Lock {
+        on: bool,
+    },
+    /// Every lamp of every panel blinks, so that the box is found.
+    Identify,
     Reload,
     Restart,
 }

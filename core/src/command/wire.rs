@@ -160,6 +160,8 @@ pub fn to_json(command: &Command) -> Value {
         }
         Command::LegReconnect { name } => json!({ "verb": "leg", "action": "reconnect", "name": name }),
         Command::LegUnmute { name } => json!({ "verb": "leg", "action": "unmute", "name": name }),
+        Command::Lock { on } => json!({ "verb": "lock", "on": on }),
+        Command::Identify => json!({ "verb": "identify" }),
         Command::Reload => json!({ "verb": "reload" }),
         Command::Restart => json!({ "verb": "restart" }),
     }
@@ -244,6 +246,8 @@ fn build(fields: &Fields<'_>) -> Result<Command, WireError> {
                 _ => Command::Leg { name, on: action == Some("enable") },
             }
         }
+        ("lock", _) => Command::Lock { on: fields.switch()? },
+        ("identify", _) => Command::Identify,
         ("reload", _) => Command::Reload,
         ("restart", _) => Command::Restart,
         (name, _) => return Err(WireError::UnknownVerb { verb: name.to_owned(), nearest: None }),

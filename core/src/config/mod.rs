@@ -16,10 +16,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{Port, SlotId};
 
+pub use crate::panel::PanelConfig;
 pub use leg::{
     Ingress, LegConfig, LegTarget, LivekitTarget, Publish, RtmpTarget, Service, Shape, SrtMode, SrtTarget, TokenSource,
     WhipTarget,
 };
+pub(crate) use parse::check_address;
 pub use parse::{AUDIO_BITRATES, FRAME_RATES, HEIGHTS, MAX_SOCKET_PATH_BYTES, VIDEO_BITRATES, WIDTHS, parse};
 pub use problem::{Checked, Problem};
 pub use secret::{Secret, Url};
@@ -35,6 +37,7 @@ pub struct Config {
     pub record: RecordConfig,
     pub show: ShowConfig,
     pub http: HttpConfig,
+    pub panel: PanelConfig,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -16,7 +16,7 @@ use super::timers::Reason;
 const RELOADS: Duration = Duration::from_secs(10);
 
 /// What an accepted command came to.
-enum Done {
+pub(super) enum Done {
     /// Something changed: answered when it is durable.
     Changed,
     /// It was so already, or it leaves no trace: answered at once.
@@ -48,6 +48,7 @@ impl Director {
         if self.ending.is_some() {
             return Err("the box is shutting down".to_owned());
         }
+        self.panels.admit(envelope)?;
         let cause = Cause::command(envelope.origin, &envelope.id);
         match &envelope.command {
             Command::Cut { slot } => {
@@ -76,6 +77,11 @@ impl Director {
             Command::Leg { name, on } => self.uplink.enable(&mut self.context, name, *on).map(Done::from),
             Command::LegReconnect { name } => self.uplink.reconnect(&mut self.context, name).map(|()| Done::Changed),
             Command::LegUnmute { name } => self.uplink.unmute(name).map(|()| Done::Changed),
+            Command::Lock { on } => Ok(Done::from(self.panels.lock(*on))),
+            Command::Identify => {
+                self.panels.identify(&mut self.context);
+                Ok(Done::Nothing)
+            }
             Command::Reload => Ok(self.reload(envelope)),
             Command::Restart => {
                 self.end(&cause, true);
@@ -146,7 +152,7 @@ impl Director {
         Ok(Done::Nothing)
     }
 
-    fn rename(&mut self, slot: SlotId, name: &str) -> Result<Done, String> {
+    pub(super) fn rename(&mut self, slot: SlotId, name: &str) -> Result<Done, String> {
         self.configured(slot)?;
         if let Some(own) = self.config.slots.get_mut(&slot) {
             if own.name == name {

@@ -13,6 +13,8 @@
 //! | [`library`] | what stays on the disk |
 //! | [`uplink`] | which legs publish |
 //! | [`rates`] | how much the adaptive encodes may make |
+//! | [`kept`] | which settings outlive the process |
+//! | [`panels`] | which panels are there, and whether their keys work |
 //! | [`answers`] | that each command is answered once |
 //! | [`timers`], [`backoff`] | when something is judged or tried again |
 //!
@@ -30,7 +32,9 @@ mod effect;
 mod encodes;
 mod event;
 mod input;
+mod kept;
 mod library;
+mod panels;
 mod program;
 mod rates;
 mod recorder;
@@ -47,12 +51,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::ids::{CommandId, Epoch, SlotId};
+use crate::settings::ShowSettings;
 use crate::status::{Severity, Status};
 use crate::time::Mono;
 
 pub use effect::{Effect, NewShow, VaultOp};
 pub use event::{
-    EncodeJob, ErrorClass, Event, Fact, FoundShow, Job, Medium, Progress, Sealed, StoredSegment, VaultFact,
+    EncodeJob, ErrorClass, Event, Fact, FoundShow, Job, Medium, PanelReport, Progress, Sealed, StoredSegment, VaultFact,
 };
 pub use timers::Reason;
 pub use wanted::{
@@ -66,6 +71,7 @@ use context::{Cause, Context};
 use encodes::Encodes;
 use input::Inputs;
 use library::Library;
+use panels::Panels;
 use program::Field;
 use recorder::{Recorder, Start};
 use uplink::Uplink;
@@ -84,10 +90,16 @@ pub struct Director {
     recorder: Recorder,
     library: Library,
     uplink: Uplink,
+    panels: Panels,
     answers: Answers,
     /// Reloads that wait for the configuration.
     reloads: Vec<CommandId>,
     start: StartUp,
+    #[serde(default)]
+    configured_names: BTreeMap<SlotId, String>,
+    /// Of the show that the process before left open, until it is known whether it goes on.
+    #[serde(default)]
+    returning: Option<ShowSettings>,
     ending: Option<Ending>,
     wanted: Wanted,
     noticed: bool,
@@ -116,6 +128,7 @@ impl Director {
         let program = program::Program::new(&mut context, &config);
         let uplink = Uplink::new(&context, &config);
         context.start_timer(Reason::RecoveryLate, RECOVERS);
+        let configured_names = kept::names(&config);
         let mut director = Self {
             audio: AudioDesk::new(&config),
             config,
@@ -126,9 +139,12 @@ impl Director {
             recorder: Recorder::new(),
             library: Library::default(),
             uplink,
+            panels: Panels::default(),
             answers: Answers::default(),
             reloads: Vec::new(),
             start: StartUp::Waiting { found: None },
+            configured_names,
+            returning: None,
             ending: None,
             wanted: Wanted::nothing(),
             noticed: true,
@@ -191,6 +207,9 @@ impl Director {
             encodes: self.encodes.status(),
             encoders: self.encodes.encoders(),
             audio: self.audio.status(),
+            panels: self.panels.status(),
+            locked: self.panels.locked(),
+            identifying: self.panels.identifying(),
             alerts: self.context.alerts.list(),
         }
     }
@@ -208,6 +227,7 @@ impl Director {
         self.recorder.check(&self.context);
         self.library.check();
         self.uplink.check(&self.context);
+        self.panels.check(&self.context);
         self.answers.check(&self.context);
         let wanted = &self.wanted;
         assert!(wanted.program.inputs.iter().eq(field.live.keys()), "the mixers have the live slots");
@@ -248,6 +268,7 @@ impl Director {
                 let text = format!("the {shell} part of the box failed and was restarted");
                 self.context.alert_once("shell_restarted", &shell, Severity::Warning, text);
             }
+            Event::PanelTold(report) => return self.panels.told(&mut self.context, report),
             Event::ShutdownRequested => self.end(&Cause::own("shutdown"), false),
         }
         true
@@ -324,6 +345,7 @@ impl Director {
             Reason::RecoveryLate => self.recovery_over(),
             Reason::RemoveRetries => self.library.retry_timer(),
             Reason::AnswerLate(ticket) => self.answers.late_timer(&mut self.context, *ticket),
+            Reason::IdentifyEnds => self.panels.identify_timer(),
             Reason::ReloadLate => self.answer_reload(Err("the configuration could not be read in time".to_owned())),
             Reason::AlertEnds(key) => self.context.alerts.clear_key(key),
             _ => {}
@@ -381,8 +403,12 @@ impl Director {
             self.library.set_running(resumed.as_ref().map(|found| found.show.id.clone()));
             self.recorder.set_recording(true);
             self.uplink.streaming = true;
+            let goes_on = resumed.as_ref().map(|found| found.show.id.clone());
             let start = Start { name: None, cause: Cause::own("start"), found: resumed };
             self.recorder.start(&mut self.context, start);
+            if let Some(show) = self.returning.take().filter(|show| Some(&show.id) == goes_on.as_ref()) {
+                self.restore_show(&show);
+            }
         }
     }
 

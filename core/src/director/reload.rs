@@ -16,6 +16,7 @@ impl Director {
             self.context.alerts.raise(self.context.now, "restart_needed", "", Severity::Warning, text);
         }
         self.context.alerts.clear("config_rejected", "");
+        self.keep_names(&mut new);
         let old = std::mem::replace(&mut self.config, new);
         for slot in old.slots.keys().filter(|slot| !self.config.slots.contains_key(slot)) {
             self.program.forget(*slot);
@@ -47,6 +48,7 @@ fn keep_fixed(new: &mut Config, old: &Config) -> Vec<&'static str> {
     keep("program.fps", new.program.fps != old.program.fps);
     keep("program.audio_bitrate", new.program.audio_bitrate_bps != old.program.audio_bitrate_bps);
     keep("http", new.http != old.http);
+    keep("panel", new.panel != old.panel);
     new.box_id.clone_from(&old.box_id);
     new.data_dir.clone_from(&old.data_dir);
     new.program.width = old.program.width;
@@ -54,5 +56,6 @@ fn keep_fixed(new: &mut Config, old: &Config) -> Vec<&'static str> {
     new.program.fps = old.program.fps;
     new.program.audio_bitrate_bps = old.program.audio_bitrate_bps;
     new.http = old.http.clone();
+    new.panel = old.panel.clone();
     kept
 }

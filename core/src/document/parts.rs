@@ -6,8 +6,8 @@ use crate::device::{BrokenEncoder, Encoders};
 use crate::director::Medium;
 use crate::ids::{LegId, ShowId, SlotId};
 use crate::status::{
-    Alert, EncodeStatus, Gauges, LegState, LegStatus, ProgramStatus, Quality, RecordingState, RecordingStatus,
-    Severity, ShowStatus, SlotState, SlotStatus,
+    Alert, EncodeStatus, Gauges, LegState, LegStatus, LinkQuality, PanelGauges, PanelKind, PanelState, PanelStatus,
+    ProgramStatus, RecordingState, RecordingStatus, Severity, ShowStatus, SlotState, SlotStatus,
 };
 use crate::time::{Mono, Trust};
 
@@ -51,7 +51,7 @@ pub struct Program {
 
 impl Program {
     pub(super) fn new(program: &ProgramStatus) -> Self {
-        let ProgramStatus { on_air, armed, preview, slate, held, why } = program.clone();
+        let ProgramStatus { on_air, armed, preview, slate, held, seen: _, why } = program.clone();
         Self { on_air, armed, preview, slate, held, why }
     }
 }
@@ -116,7 +116,7 @@ pub struct Leg {
     pub viewers: Option<u32>,
     /// How well the server gets the stream; null while it does not tell.
     #[serde(default)]
-    pub quality: Option<Quality>,
+    pub quality: Option<LinkQuality>,
     /// What makes it less than excellent, in words.
     #[serde(default)]
     pub quality_why: Vec<String>,
@@ -220,7 +220,40 @@ impl Probe {
     }
 }
 
-/// State of a surface: a panel, the MQTT connection.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Panel {
+    pub kind: PanelKind,
+    pub name: String,
+    pub state: PanelState,
+    pub since_s: f64,
+    pub why: Option<String>,
+    /// Where it is.
+    pub device: String,
+    pub keys: u8,
+    #[serde(flatten)]
+    pub counts: PanelGauges,
+}
+
+impl Panel {
+    pub(super) fn new(panel: &PanelStatus, gauges: &Gauges, now: Mono) -> Self {
+        Self {
+            kind: panel.kind,
+            name: panel.name.clone(),
+            state: panel.state,
+            since_s: seconds_since(panel.since, now),
+            why: panel.why.clone(),
+            device: panel.id.clone(),
+            keys: panel.keys,
+            counts: gauges.panels.get(&panel.id).copied().unwrap_or_default(),
+        }
+    }
+
+    pub(super) fn facts(&self) -> Self {
+        Self { counts: PanelGauges::default(), ..self.clone() }
+    }
+}
+
+/// State of a surface: the MQTT connection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -5,8 +5,8 @@ use crate::command::AudioMode;
 use crate::director::Medium;
 use crate::ids::{LegId, ShowId, SlotId};
 use crate::status::{
-    Alert, LegGauges, LegState, LegStatus, ProgramStatus, Quality, RecordingState, RecordingStatus, Severity,
-    ShowStatus, SlotGauges, SlotState, SlotStatus,
+    Alert, LegGauges, LegState, LegStatus, LinkQuality, PanelGauges, PanelState, ProgramStatus, RecordingState,
+    RecordingStatus, Severity, ShowStatus, SlotGauges, SlotState, SlotStatus,
 };
 use crate::time::{Trust, Wall};
 
@@ -63,6 +63,17 @@ fn snapshot() -> Snapshot {
         }],
         encoders: crate::device::Encoders::default(),
         audio: AudioStatus::default(),
+        panels: vec![crate::status::PanelStatus {
+            id: "/dev/ttyACM0".to_owned(),
+            kind: crate::status::PanelKind::Serial,
+            name: "stage".to_owned(),
+            state: PanelState::Connected,
+            since: Mono(20 * S),
+            why: None,
+            keys: 6,
+        }],
+        locked: false,
+        identifying: false,
         alerts: Vec::new(),
     };
     let gauges = Gauges {
@@ -71,6 +82,7 @@ fn snapshot() -> Snapshot {
         free_bytes: 60_000_000,
         recording_rate: 100_000,
         encodes: [("stream".to_owned(), 2_450_400)].into(),
+        panels: [("/dev/ttyACM0".to_owned(), PanelGauges { presses: 7, lines: 60, ..PanelGauges::default() })].into(),
         ..Gauges::default()
     };
     Snapshot { status: Arc::new(status), gauges: Arc::new(gauges) }
@@ -97,11 +109,15 @@ fn the_document_says_what_readers_rely_on() {
             "files": 6},
         "encoders": [{"job": "stream", "element": "x264enc", "bitrate_bps": 2_450_000, "width": 1280, "height": 720,
             "fps": 30, "why": null}],
-        "viewers": {"now": 3, "peak": 9}, "panel": [], "mqtt": {"state": "off"}, "alerts": [],
+        "viewers": {"now": 3, "peak": 9}, "locked": false, "mqtt": {"state": "off"}, "alerts": [],
     });
     for (key, value) in expected.as_object().unwrap() {
         assert_eq!(&document[key], value, "{key}");
     }
+    let panel = json!({"kind": "serial", "name": "stage", "state": "connected", "since_s": 2.3, "why": null,
+        "device": "/dev/ttyACM0", "keys": 6, "presses": 7, "surplus": 0, "lines": 60, "garbage": 0, "broken": 0,
+        "checksum": 0, "unknown": 0});
+    assert_eq!(document["panel"], json!([panel]));
     let first_slot = json!({"number": 1, "name": "Camera 1", "state": "live", "since_s": 3.3, "why": null,
         "next_try_s": null, "health": 100, "fps": 30.0, "device": "Test picture", "audio_dbfs": [-18.2, -100.0]});
     assert_eq!(document["slots"][0], first_slot);
@@ -138,7 +154,7 @@ fn each_change_of_state_has_its_event_and_the_event_brings_a_reader_up_to_date()
         ("leg_state", |status, _| status.legs[0].next_try = None),
         ("leg_state", |status, _| status.legs[0].muted.push(Medium::Audio)),
         ("leg_state", |_, gauges| {
-            let sampled = LegGauges { quality: Some(Quality::Poor), ..LegGauges::default() };
+            let sampled = LegGauges { quality: Some(LinkQuality::Poor), ..LegGauges::default() };
             gauges.legs.insert(LegId::new("backup"), sampled);
         }),
         ("viewers", |status, _| status.viewers.now = Some(4)),
@@ -146,6 +162,8 @@ fn each_change_of_state_has_its_event_and_the_event_brings_a_reader_up_to_date()
         ("encoders", |status, _| status.encodes.clear()),
         ("encoders", |status, _| status.encoders.board = "rpi4".to_owned()),
         ("audio", |status, _| status.audio.mode = AudioMode::Mix),
+        ("panel", |status, _| status.panels[0].state = PanelState::Lost),
+        ("panel", |status, _| status.locked = true),
         ("alert", |status, _| {
             let text = "The disk is slow".to_owned();
             status.alerts.push(Alert {
@@ -239,9 +257,9 @@ fn a_reader_lets_time_pass_in_its_document() {
 #[test]
 fn what_spoils_the_quality_is_said_in_words() {
     for (quality, lost_percent, rtt_ms, expected) in [
-        (Some(Quality::Poor), 6.25, Some(420), &["6.2 % of the packets are lost", "a round trip takes 420 ms"][..]),
-        (Some(Quality::Good), 1.0, Some(40), &[]),
-        (Some(Quality::Excellent), 6.0, None, &[]),
+        (Some(LinkQuality::Poor), 6.25, Some(420), &["6.2 % of the packets are lost", "a round trip takes 420 ms"][..]),
+        (Some(LinkQuality::Good), 1.0, Some(40), &[]),
+        (Some(LinkQuality::Excellent), 6.0, None, &[]),
         (None, 6.0, None, &[]),
     ] {
         let gauges = LegGauges { bitrate_bps: 0, rtt_ms, lost_percent, quality };

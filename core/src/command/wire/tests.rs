@@ -87,6 +87,8 @@ fn forms() -> Vec<(&'static str, Value, Command)> {
             json!({"verb":"leg","action":"unmute","name":"main"}),
             LegUnmute { name: LegId::new("main") },
         ),
+        ("lock on", json!({"verb":"lock","on":true}), Lock { on: true }),
+        ("identify", json!({"verb":"identify"}), Identify),
         ("reload", json!({"verb":"reload"}), Reload),
         ("restart", json!({"verb":"restart"}), Restart),
     ]

@@ -104,7 +104,8 @@ fn is_loopback(text: &str) -> bool {
     host == "localhost" || host.parse::<core::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-fn check(text: &str, schemes: &[&str]) -> Result<(), String> {
+/// What is wrong with an address, in words that go after its name.
+pub(crate) fn check(text: &str, schemes: &[&str]) -> Result<(), String> {
     if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
         return Err("holds a blank or a control character".to_owned());
     }

@@ -5,8 +5,10 @@ mod disk;
 mod failover;
 mod inputs;
 mod legs;
+mod panels;
 mod rates;
 mod recordings;
+mod restarts;
 mod switching;
 mod uplink;
 
