@@ -173,7 +173,7 @@ impl Shared {
 
 /// What the encoder takes. Made of the links' format here and not by an element, because silence, which most slots have,
 /// then costs nothing: converting it cost a slow processor more than encoding it.
-fn encoder_caps() -> gst::Caps {
+pub(super) fn encoder_caps() -> gst::Caps {
     gst::Caps::builder("audio/x-raw")
         .field("format", "S16LE")
         .field("layout", "interleaved")
@@ -184,7 +184,7 @@ fn encoder_caps() -> gst::Caps {
 }
 
 /// Little-endian 32-bit float samples to 16-bit ones, clipped at full scale.
-fn to_16_bit(samples: &[u8]) -> Vec<u8> {
+pub(super) fn to_16_bit(samples: &[u8]) -> Vec<u8> {
     let scaled = |sample: &[u8; 4]| (f32::from_le_bytes(*sample) * 32_767.0).round() as i16;
     samples.as_chunks::<4>().0.iter().flat_map(|sample| scaled(sample).to_le_bytes()).collect()
 }

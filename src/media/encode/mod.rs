@@ -16,6 +16,7 @@ mod chain;
 mod encoders;
 mod keys;
 mod pick;
+pub mod opus;
 mod probe;
 pub mod sound;
 

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | [`rtmp`] | RTMP and RTMPS |
 //! | [`srt`] | SRT |
+//! | [`livekit`] | a LiveKit room |
+//! | [`webrtc`] | what all WebRTC legs share |
 //! | [`stream`] | the encoded stream, as legs that pack it themselves are fed |
 //! | [`rate`] | the bitrate that is shown |
 //! | [`reach`] | names and connections, with bounds |
@@ -12,12 +14,14 @@
 //! A leg knows neither rank nor retry: it connects once, tells what happened, and ends. Progress counts the bytes that
 //! the other side is known to have read, because a wedged server looks alive to everything else.
 
+mod livekit;
 mod rate;
 mod reach;
 mod rtmp;
 mod srt;
 mod stream;
 mod tls;
+mod webrtc;
 
 use cuebox_core::config::LegTarget;
 use cuebox_core::director;
@@ -33,8 +37,9 @@ pub fn build(
 ) -> Result<Box<dyn Part>, Failure> {
     match &wish.config.target {
         LegTarget::Rtmp(_) => rtmp::build(context, wish, reporter, mailbox),
+        LegTarget::Livekit(target) => livekit::build(context, wish, target, reporter, mailbox),
         LegTarget::Srt(target) => srt::build(context, wish, target, reporter, mailbox),
-        LegTarget::Livekit(_) | LegTarget::Whip(_) => {
+        LegTarget::Whip(_) => {
             Err(Failure::internal(format!("a {} leg cannot be published", wish.config.target.kind())))
         }
     }
