@@ -15,8 +15,8 @@ pub mod aac;
 mod chain;
 mod encoders;
 mod keys;
-mod pick;
 pub mod opus;
+mod pick;
 mod probe;
 pub mod sound;
 

@@ -5,6 +5,7 @@
 //! | [`rtmp`] | RTMP and RTMPS |
 //! | [`srt`] | SRT |
 //! | [`livekit`] | a LiveKit room |
+//! | [`whip`] | any WebRTC server that takes WHIP |
 //! | [`webrtc`] | what all WebRTC legs share |
 //! | [`stream`] | the encoded stream, as legs that pack it themselves are fed |
 //! | [`rate`] | the bitrate that is shown |
@@ -22,6 +23,7 @@ mod srt;
 mod stream;
 mod tls;
 mod webrtc;
+mod whip;
 
 use cuebox_core::config::LegTarget;
 use cuebox_core::director;
@@ -39,9 +41,7 @@ pub fn build(
         LegTarget::Rtmp(_) => rtmp::build(context, wish, reporter, mailbox),
         LegTarget::Livekit(target) => livekit::build(context, wish, target, reporter, mailbox),
         LegTarget::Srt(target) => srt::build(context, wish, target, reporter, mailbox),
-        LegTarget::Whip(_) => {
-            Err(Failure::internal(format!("a {} leg cannot be published", wish.config.target.kind())))
-        }
+        LegTarget::Whip(target) => whip::build(context, wish, target, reporter, mailbox),
     }
 }
 

@@ -17,6 +17,7 @@ use crate::media::testkit::{Feed, Stage, bursts, pictures};
 
 mod rtmp;
 mod srt;
+mod whip;
 
 const LONG: Duration = Duration::from_secs(30);
 
