@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::status::{AudioStatus, Gauges, Status};
 use crate::time::Mono;
 
-pub use parts::{AlertEntry, Encode, Leg, Probe, Program, Recording, Show, Slot, State, Viewers};
+pub use parts::{AlertEntry, Encode, Leg, Panel, Probe, Program, Recording, Show, Slot, State, Viewers};
 
 /// What the loop publishes: the facts and the latest samples. Cheap to clone.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,7 +54,9 @@ pub struct Document {
     pub probe: Probe,
     pub audio: AudioStatus,
     pub viewers: Viewers,
-    pub panel: Vec<State>,
+    pub panel: Vec<Panel>,
+    /// Keys of panels do nothing.
+    pub locked: bool,
     pub mqtt: State,
     pub alerts: Vec<AlertEntry>,
     /// Frames thrown away between pipelines, by link.
@@ -82,7 +84,8 @@ impl Document {
             probe: Probe::new(&status.encoders),
             audio: status.audio.clone(),
             viewers: Viewers::default(),
-            panel: Vec::new(),
+            panel: status.panels.iter().map(|panel| Panel::new(panel, gauges, now)).collect(),
+            locked: status.locked,
             mqtt: State::off(),
             alerts: status.alerts.iter().map(|alert| AlertEntry::new(alert, now)).collect(),
             dropped: gauges.dropped.clone(),

@@ -16,9 +16,10 @@
 //! | [`retime`] | which frame of the grid a picture of a source gets |
 //! | [`settings`] | what operators set and find again after a restart |
 //! | [`status`] | what every surface shows |
+//! | [`panel`] | what the keys of panels mean, and when a panel counts as there |
+//! | [`tally`] | what lamps show |
 //! | [`document`] | the status document that surfaces publish, and its changes |
 //! | [`health`] | how well a slot does, 0–100, and why |
-//! | [`fragment`] | completes an index that the muxer left incomplete |
 //! | [`grid`] | the show's frame grid: frame numbers ↔ time |
 //! | [`journal`] | bounded history of events; replay gives the same status |
 //! | [`timeline`] | the show's switches with their exact frames |
@@ -32,14 +33,15 @@ pub mod device;
 pub mod director;
 pub mod document;
 pub mod encode_plan;
-pub mod fragment;
 pub mod grid;
 pub mod health;
 pub mod ids;
 pub mod journal;
+pub mod panel;
 pub mod retime;
 pub mod settings;
 mod similar;
 pub mod status;
+pub mod tally;
 pub mod time;
 pub mod timeline;

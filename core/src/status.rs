@@ -21,6 +21,12 @@ pub struct Status {
     pub encodes: Vec<EncodeStatus>,
     pub encoders: Encoders,
     pub audio: AudioStatus,
+    /// Every panel that was seen or is waited for, by its id.
+    pub panels: Vec<PanelStatus>,
+    /// Keys of panels do nothing.
+    pub locked: bool,
+    /// Every lamp is to blink.
+    pub identifying: bool,
     pub alerts: Vec<Alert>,
 }
 
@@ -41,6 +47,9 @@ pub struct ProgramStatus {
     /// The operator asked for the slate.
     pub slate: bool,
     pub held: bool,
+    /// Since the program began, or began anew, a frame has shown what `on_air` says. Without it nothing is known to be
+    /// on air, the slate neither.
+    pub seen: bool,
     /// Why the slate is shown, when it is.
     pub why: Option<String>,
 }
@@ -141,6 +150,41 @@ pub struct SlotAudioStatus {
     pub delay_ms: u32,
 }
 
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PanelState {
+    /// It never answered in this run.
+    #[default]
+    Waiting,
+    Connected,
+    /// It was connected, and is silent or gone.
+    Lost,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PanelStatus {
+    /// Where it is: a device's path, a GPIO chip, a USB port. One panel each.
+    pub id: String,
+    pub kind: PanelKind,
+    /// As it calls itself; a second one of that name gets a number.
+    pub name: String,
+    pub state: PanelState,
+    pub since: Mono,
+    pub why: Option<String>,
+    pub keys: u8,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PanelKind {
+    Serial,
+    Gpio,
+    Keypad,
+    StreamDeck,
+    /// A destination of tally, without keys.
+    Tsl,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
@@ -173,6 +217,23 @@ pub struct Gauges {
     pub dropped: BTreeMap<String, u64>,
     /// Pipelines that did not stop in time and were abandoned.
     pub abandoned: u64,
+    /// What each panel's line carried, by its id.
+    pub panels: BTreeMap<String, PanelGauges>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PanelGauges {
+    /// Presses that became commands.
+    pub presses: u64,
+    /// Presses that came faster than any finger, and were not acted on.
+    pub surplus: u64,
+    /// Good lines of a serial panel.
+    pub lines: u64,
+    /// Bytes outside of lines, lines cut off, wrong checksums, lines that mean nothing.
+    pub garbage: u64,
+    pub broken: u64,
+    pub checksum: u64,
+    pub unknown: u64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -10,6 +10,8 @@ pub struct Mark {
     pub slot: u8,
     /// Low 24 bits of the frame number.
     pub frame: u32,
+    /// CLOCK_MONOTONIC when the picture was made, ms, modulo 2^32.
+    pub pushed_ms: u32,
 }
 
 fn crc8(bytes: &[u8]) -> u8 {
@@ -48,8 +50,13 @@ pub fn read(file: &Path, width: usize, height: usize) -> Vec<Option<Mark>> {
     raw.chunks_exact(width * rows)
         .map(|luma| {
             let first = row(luma, width, cell_width, 0, cell_height);
-            let valid = crc8(&first[..4]) == first[4] && first[0] >> 4 == 0b1010;
-            valid.then(|| Mark { slot: first[0] & 15, frame: u32::from_be_bytes([0, first[1], first[2], first[3]]) })
+            let second = row(luma, width, cell_width, cell_height, cell_height);
+            let valid = |row: &[u8; 5]| crc8(&row[..4]) == row[4];
+            (valid(&first) && valid(&second) && first[0] >> 4 == 0b1010).then(|| Mark {
+                slot: first[0] & 15,
+                frame: u32::from_be_bytes([0, first[1], first[2], first[3]]),
+                pushed_ms: u32::from_be_bytes([second[0], second[1], second[2], second[3]]),
+            })
         })
         .collect()
 }

@@ -158,6 +158,8 @@ pub fn to_json(command: &Command) -> Value {
         Command::Leg { name, on } => {
             json!({ "verb": "leg", "action": if *on { "enable" } else { "disable" }, "name": name })
         }
+        Command::Lock { on } => json!({ "verb": "lock", "on": on }),
+        Command::Identify => json!({ "verb": "identify" }),
         Command::Reload => json!({ "verb": "reload" }),
         Command::Restart => json!({ "verb": "restart" }),
     }
@@ -237,6 +239,8 @@ fn build(fields: &Fields<'_>) -> Result<Command, WireError> {
         ("leg", action) => {
             Command::Leg { name: LegId::new(fields.text("name", MAX_NAME_CHARS)?), on: action == Some("enable") }
         }
+        ("lock", _) => Command::Lock { on: fields.switch()? },
+        ("identify", _) => Command::Identify,
         ("reload", _) => Command::Reload,
         ("restart", _) => Command::Restart,
         (name, _) => return Err(WireError::UnknownVerb { verb: name.to_owned(), nearest: None }),

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{Port, SlotId};
 
+pub use crate::panel::PanelConfig;
 pub use leg::{
     Ingress, LegConfig, LegTarget, LivekitTarget, Publish, RtmpTarget, Service, Shape, SrtMode, SrtTarget, TokenSource,
     WhipTarget,
@@ -36,6 +37,7 @@ pub struct Config {
     pub record: RecordConfig,
     pub show: ShowConfig,
     pub http: HttpConfig,
+    pub panel: PanelConfig,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

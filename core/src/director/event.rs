@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::device::{Camera, Encoders};
 use crate::grid::FrameIndex;
 use crate::ids::{Epoch, LegId, Port, SegmentId, ShowId, SlotId, SwitchId, Ticket, Track};
+use crate::status::{PanelKind, PanelState};
 use crate::time::Wall;
 
 use super::effect::NewShow;
@@ -50,6 +51,8 @@ pub enum Event {
     ShellRestarted {
         shell: String,
     },
+    /// A panel came, answered, or went.
+    PanelTold(PanelReport),
     /// The process is to end: everything is sealed and the show is closed; see [`super::Director::quiesced`].
     ShutdownRequested,
 }
@@ -111,6 +114,20 @@ impl TryFrom<String> for EncodeJob {
             .ok_or_else(|| format!("no encode is named `{name}`")),
         }
     }
+}
+
+/// How a panel is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PanelReport {
+    /// Where it is; the same for as long as the process runs.
+    pub id: String,
+    pub kind: PanelKind,
+    /// As it calls itself.
+    pub name: String,
+    pub state: PanelState,
+    /// Why it is not connected.
+    pub why: Option<String>,
+    pub keys: u8,
 }
 
 /// A job's counter: buffers for pictures and sound, bytes for legs and recordings.

@@ -13,6 +13,7 @@
 //! | [`library`] | what stays on the disk |
 //! | [`uplink`] | which legs publish |
 //! | [`kept`] | which settings outlive the process |
+//! | [`panels`] | which panels are there, and whether their keys work |
 //! | [`answers`] | that each command is answered once |
 //! | [`timers`], [`backoff`] | when something is judged or tried again |
 //!
@@ -32,6 +33,7 @@ mod event;
 mod input;
 mod kept;
 mod library;
+mod panels;
 mod program;
 mod recorder;
 mod reload;
@@ -53,7 +55,7 @@ use crate::time::Mono;
 
 pub use effect::{Effect, NewShow, VaultOp};
 pub use event::{
-    EncodeJob, ErrorClass, Event, Fact, FoundShow, Job, Medium, Progress, Sealed, StoredSegment, VaultFact,
+    EncodeJob, ErrorClass, Event, Fact, FoundShow, Job, Medium, PanelReport, Progress, Sealed, StoredSegment, VaultFact,
 };
 pub use timers::Reason;
 pub use wanted::{
@@ -67,6 +69,7 @@ use context::{Cause, Context};
 use encodes::Encodes;
 use input::Inputs;
 use library::Library;
+use panels::Panels;
 use program::Field;
 use recorder::{Recorder, Start};
 use uplink::Uplink;
@@ -85,6 +88,7 @@ pub struct Director {
     recorder: Recorder,
     library: Library,
     uplink: Uplink,
+    panels: Panels,
     answers: Answers,
     /// Reloads that wait for the configuration.
     reloads: Vec<CommandId>,
@@ -133,6 +137,7 @@ impl Director {
             recorder: Recorder::new(),
             library: Library::default(),
             uplink,
+            panels: Panels::default(),
             answers: Answers::default(),
             reloads: Vec::new(),
             start: StartUp::Waiting { found: None },
@@ -199,6 +204,9 @@ impl Director {
             encodes: self.encodes.status(),
             encoders: self.encodes.encoders(),
             audio: self.audio.status(),
+            panels: self.panels.status(),
+            locked: self.panels.locked(),
+            identifying: self.panels.identifying(),
             alerts: self.context.alerts.list(),
         }
     }
@@ -216,6 +224,7 @@ impl Director {
         self.recorder.check(&self.context);
         self.library.check();
         self.uplink.check(&self.context);
+        self.panels.check(&self.context);
         self.answers.check(&self.context);
         let wanted = &self.wanted;
         assert!(wanted.program.inputs.iter().eq(field.live.keys()), "the mixers have the live slots");
@@ -256,6 +265,7 @@ impl Director {
                 let text = format!("the {shell} part of the box failed and was restarted");
                 self.context.alert_once("shell_restarted", &shell, Severity::Warning, text);
             }
+            Event::PanelTold(report) => return self.panels.told(&mut self.context, report),
             Event::ShutdownRequested => self.end(&Cause::own("shutdown"), false),
         }
         true
@@ -335,6 +345,7 @@ impl Director {
             Reason::LegProves(name) => self.uplink.prove_timer(&mut self.context, name),
             Reason::LegStepsIn(name) => self.uplink.step_in_timer(&mut self.context, name),
             Reason::AnswerLate(ticket) => self.answers.late_timer(&mut self.context, *ticket),
+            Reason::IdentifyEnds => self.panels.identify_timer(),
             Reason::ReloadLate => self.answer_reload(Err("the configuration could not be read in time".to_owned())),
             Reason::AlertEnds(key) => self.context.alerts.clear_key(key),
             _ => {}
@@ -427,6 +438,9 @@ impl Director {
             if self.uplink.is_needed() {
                 needed.insert(EncodeJob::Stream);
             }
+            if self.uplink.needs_slots() {
+                needed.extend(config.slots.keys().filter(|slot| live(**slot)).map(|slot| EncodeJob::SlotStream(*slot)));
+            }
             self.encodes.follow(context, config, &needed);
             let on_air = self.program.on_air();
             self.recorder.follow(context, config, &self.encodes, &mut self.library, live, on_air);
@@ -440,6 +454,20 @@ impl Director {
             context.effects.push_back(Effect::Restart);
         }
         self.make_goal();
+    }
+
+    /// The camera that viewers see, as they are told of it.
+    fn shown(&self) -> Option<OnAir> {
+        let Picture::Slot(slot) = self.program.on_air() else { return None };
+        let own = self.config.slots.get(&slot)?;
+        Some(OnAir { slot, name: own.name.clone(), frame: self.program.shown_from() })
+    }
+
+    /// Slots whose pictures are there for the legs, with their names.
+    fn published_slots(&self) -> BTreeMap<SlotId, String> {
+        let encoded = |slot: SlotId| self.encodes.source(EncodeJob::SlotStream(slot)).is_some();
+        let slots = self.config.slots.iter().filter(|(slot, _)| encoded(**slot));
+        slots.map(|(slot, own)| (*slot, own.name.clone())).collect()
     }
 
     fn make_goal(&mut self) {
@@ -462,7 +490,7 @@ impl Director {
             },
             encodes: self.encodes.wish(),
             recordings: self.recorder.wish(),
-            legs: self.uplink.wish(),
+            legs: self.uplink.wish(self.shown().as_ref(), &self.published_slots()),
         };
         if goal != self.wanted {
             self.wanted = Wanted { epoch: Epoch(self.wanted.epoch.0 + 1), ..goal };

@@ -70,6 +70,10 @@ pub(super) struct Program {
     unseen: VecDeque<(Switch, Cause, String)>,
     /// The picture of the last switch that a frame showed.
     on_air: Picture,
+    /// The frame that showed it first.
+    shown_from: FrameIndex,
+    /// This life of the pipeline has told of a frame.
+    seen: bool,
     /// Who causes the change that the running event makes.
     #[serde(skip)]
     cause: Option<(Cause, Option<(Transition, Duration)>)>,
@@ -138,6 +142,8 @@ impl Program {
             newest,
             unseen: VecDeque::from([(newest, Cause::own("start"), "the show is about to begin".to_owned())]),
             on_air: Picture::Slate,
+            shown_from: FrameIndex(0),
+            seen: false,
             cause: None,
         };
         program.build(context);
@@ -179,6 +185,11 @@ impl Program {
         self.on_air
     }
 
+    /// First frame of the program that showed what is on air.
+    pub const fn shown_from(&self) -> FrameIndex {
+        self.shown_from
+    }
+
     pub fn slate(&self, title: &str) -> Slate {
         let reason = if self.slate {
             "Please wait a moment"
@@ -210,6 +221,7 @@ impl Program {
             preview: self.preview,
             slate: self.slate,
             held: self.held,
+            seen: self.seen,
             why: (self.newest.picture == Picture::Slate).then(|| self.slate_why()),
         }
     }
@@ -437,6 +449,8 @@ impl Program {
         let seen = self.unseen.drain(..=place).next_back();
         let Some((switch, cause, why)) = seen else { return };
         self.on_air = switch.picture;
+        self.shown_from = frame;
+        self.seen = true;
         context.news.push(News::Shown { picture: switch.picture, why, frame, cause });
     }
 
@@ -453,6 +467,7 @@ impl Program {
         self.job = JobState::Cooling { epoch };
         // Nothing is put out: no slot may claim to be on air.
         self.on_air = Picture::Slate;
+        self.seen = false;
         context.timers.stop(&Reason::ProgramStalls);
         context.start_retry(Reason::ProgramRetries, &mut self.backoff, PACE);
     }

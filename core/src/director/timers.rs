@@ -74,6 +74,8 @@ pub enum Reason {
     AnswerLate(Ticket),
     /// A reload must have brought a configuration.
     ReloadLate,
+    /// The panels have blinked for long enough.
+    IdentifyEnds,
     /// An alert about something that happened once is taken back.
     AlertEnds(String),
 }

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::device::{BrokenEncoder, Encoders};
 use crate::ids::{LegId, ShowId, SlotId};
 use crate::status::{
-    Alert, EncodeStatus, Gauges, LegState, LegStatus, ProgramStatus, RecordingState, RecordingStatus, Severity,
-    ShowStatus, SlotState, SlotStatus,
+    Alert, EncodeStatus, Gauges, LegState, LegStatus, PanelGauges, PanelKind, PanelState, PanelStatus, ProgramStatus,
+    RecordingState, RecordingStatus, Severity, ShowStatus, SlotState, SlotStatus,
 };
 use crate::time::{Mono, Trust};
 
@@ -50,7 +50,7 @@ pub struct Program {
 
 impl Program {
     pub(super) fn new(program: &ProgramStatus) -> Self {
-        let ProgramStatus { on_air, armed, preview, slate, held, why } = program.clone();
+        let ProgramStatus { on_air, armed, preview, slate, held, seen: _, why } = program.clone();
         Self { on_air, armed, preview, slate, held, why }
     }
 }
@@ -206,7 +206,40 @@ pub struct Viewers {
     pub peak: Option<u32>,
 }
 
-/// State of a surface: a panel, the MQTT connection.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Panel {
+    pub kind: PanelKind,
+    pub name: String,
+    pub state: PanelState,
+    pub since_s: f64,
+    pub why: Option<String>,
+    /// Where it is.
+    pub device: String,
+    pub keys: u8,
+    #[serde(flatten)]
+    pub counts: PanelGauges,
+}
+
+impl Panel {
+    pub(super) fn new(panel: &PanelStatus, gauges: &Gauges, now: Mono) -> Self {
+        Self {
+            kind: panel.kind,
+            name: panel.name.clone(),
+            state: panel.state,
+            since_s: seconds_since(panel.since, now),
+            why: panel.why.clone(),
+            device: panel.id.clone(),
+            keys: panel.keys,
+            counts: gauges.panels.get(&panel.id).copied().unwrap_or_default(),
+        }
+    }
+
+    pub(super) fn facts(&self) -> Self {
+        Self { counts: PanelGauges::default(), ..self.clone() }
+    }
+}
+
+/// State of a surface: the MQTT connection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
     #[serde(default, skip_serializing_if = "Option::is_none")]

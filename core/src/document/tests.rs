@@ -4,8 +4,8 @@ use super::*;
 use crate::command::AudioMode;
 use crate::ids::{LegId, ShowId, SlotId};
 use crate::status::{
-    Alert, LegGauges, LegState, LegStatus, ProgramStatus, RecordingState, RecordingStatus, Severity, ShowStatus,
-    SlotGauges, SlotState, SlotStatus,
+    Alert, LegGauges, LegState, LegStatus, PanelGauges, PanelState, ProgramStatus, RecordingState, RecordingStatus,
+    Severity, ShowStatus, SlotGauges, SlotState, SlotStatus,
 };
 use crate::time::{Trust, Wall};
 
@@ -58,6 +58,17 @@ fn snapshot() -> Snapshot {
         }],
         encoders: crate::device::Encoders::default(),
         audio: AudioStatus::default(),
+        panels: vec![crate::status::PanelStatus {
+            id: "/dev/ttyACM0".to_owned(),
+            kind: crate::status::PanelKind::Serial,
+            name: "stage".to_owned(),
+            state: PanelState::Connected,
+            since: Mono(20 * S),
+            why: None,
+            keys: 6,
+        }],
+        locked: false,
+        identifying: false,
         alerts: Vec::new(),
     };
     let gauges = Gauges {
@@ -66,6 +77,7 @@ fn snapshot() -> Snapshot {
         free_bytes: 60_000_000,
         recording_rate: 100_000,
         encodes: [("stream".to_owned(), 2_450_400)].into(),
+        panels: [("/dev/ttyACM0".to_owned(), PanelGauges { presses: 7, lines: 60, ..PanelGauges::default() })].into(),
         ..Gauges::default()
     };
     Snapshot { status: Arc::new(status), gauges: Arc::new(gauges) }
@@ -92,11 +104,15 @@ fn the_document_says_what_readers_rely_on() {
             "files": 6},
         "encoders": [{"job": "stream", "element": "x264enc", "bitrate_bps": 2_450_000, "width": 1280, "height": 720,
             "fps": 30, "why": null}],
-        "viewers": {"now": null, "peak": null}, "panel": [], "mqtt": {"state": "off"}, "alerts": [],
+        "viewers": {"now": null, "peak": null}, "locked": false, "mqtt": {"state": "off"}, "alerts": [],
     });
     for (key, value) in expected.as_object().unwrap() {
         assert_eq!(&document[key], value, "{key}");
     }
+    let panel = json!({"kind": "serial", "name": "stage", "state": "connected", "since_s": 2.3, "why": null,
+        "device": "/dev/ttyACM0", "keys": 6, "presses": 7, "surplus": 0, "lines": 60, "garbage": 0, "broken": 0,
+        "checksum": 0, "unknown": 0});
+    assert_eq!(document["panel"], json!([panel]));
     let first_slot = json!({"number": 1, "name": "Camera 1", "state": "live", "since_s": 3.3, "why": null,
         "next_try_s": null, "health": 100, "fps": 30.0, "device": "Test picture", "audio_dbfs": [-18.2, -100.0]});
     assert_eq!(document["slots"][0], first_slot);
@@ -134,6 +150,8 @@ fn each_change_of_state_has_its_event_and_the_event_brings_a_reader_up_to_date()
         ("encoders", |status, _| status.encodes.clear()),
         ("encoders", |status, _| status.encoders.board = "rpi4".to_owned()),
         ("audio", |status, _| status.audio.mode = AudioMode::Mix),
+        ("panel", |status, _| status.panels[0].state = PanelState::Lost),
+        ("panel", |status, _| status.locked = true),
         ("alert", |status, _| {
             let text = "The disk is slow".to_owned();
             status.alerts.push(Alert {

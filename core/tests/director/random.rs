@@ -99,7 +99,8 @@ impl Model {
     }
 }
 
-fn command(dice: &mut Dice) -> Command {
+/// Any command, as somebody might send it.
+pub fn command(dice: &mut Dice) -> Command {
     let slot = slot(1 + dice.below(5) as u8);
     let on = dice.below(2) == 0;
     match dice.below(22) {

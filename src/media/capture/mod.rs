@@ -17,6 +17,7 @@ mod levels;
 mod normalise;
 mod onto_grid;
 mod outlet;
+mod packed;
 mod playout;
 mod refusal;
 mod sound_clock;

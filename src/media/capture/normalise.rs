@@ -1,5 +1,6 @@
 //! Whatever a source delivers → the show's picture and sound formats.
 
+use cuebox_core::device::PixelFormat;
 use gst::prelude::*;
 
 use super::levels;
@@ -9,6 +10,33 @@ use crate::media::actor::Failure;
 /// Decoded video of any size, rate and colour → NV12 in the show's size and colours, at the source's own rate, into an
 /// appsink, whose samples [`picture`] takes. Interlaced video is deinterlaced; aspect is kept by black borders.
 pub fn pictures(context: &Context, pipeline: &impl IsA<gst::Bin>) -> Result<(gst::Element, gst_app::AppSink), Failure> {
+    let caps = picture_caps(context);
+    let (input, convert, sink) = chain(context, pipeline, &caps)?;
+    keep_full_range(&convert, &sink, caps)?;
+    Ok((input, sink))
+}
+
+/// The same for a camera's packed pictures, which leave in their own format and colours, for [`super::packed`].
+pub fn packed(
+    context: &Context,
+    pipeline: &impl IsA<gst::Bin>,
+    format: PixelFormat,
+) -> Result<(gst::Element, gst_app::AppSink), Failure> {
+    let mut caps = picture_caps(context);
+    if let Some(structure) = caps.make_mut().structure_mut(0) {
+        structure.set("format", if format == PixelFormat::Uyvy { "UYVY" } else { "YUY2" });
+        structure.remove_field("colorimetry");
+    }
+    let (input, _, sink) = chain(context, pipeline, &caps)?;
+    Ok((input, sink))
+}
+
+/// Deinterlacer, converter, sink.
+fn chain(
+    context: &Context,
+    pipeline: &impl IsA<gst::Bin>,
+    caps: &gst::Caps,
+) -> Result<(gst::Element, gst::Element, gst_app::AppSink), Failure> {
     // One picture per frame when the show has no use for one per field.
     let fields = if context.format.grid.fps() > 30 { "all" } else { "top" };
     let deinterlace = gst::ElementFactory::make("deinterlace")
@@ -16,15 +44,13 @@ pub fn pictures(context: &Context, pipeline: &impl IsA<gst::Bin>) -> Result<(gst
         .property_from_str("fields", fields)
         .build()?;
     let convert = gst::ElementFactory::make("videoconvertscale").property("add-borders", true).build()?;
-    let caps = picture_caps(context);
-    let sink = gst_app::AppSink::builder().caps(&caps).async_(false).sync(false).max_buffers(2).build();
+    let sink = gst_app::AppSink::builder().caps(caps).async_(false).sync(false).max_buffers(2).build();
     // A picture that is kept here could not be changed in place.
     sink.set_property("enable-last-sample", false);
-    keep_full_range(&convert, &sink, caps)?;
     let bin = pipeline.upcast_ref();
     bin.add_many([&deinterlace, &convert, sink.upcast_ref()])?;
     gst::Element::link_many([&deinterlace, &convert, sink.upcast_ref()])?;
-    Ok((deinterlace, sink))
+    Ok((deinterlace, convert, sink))
 }
 
 /// Lets pictures through with their full range where the converter would only rename it; [`picture`] converts it then.

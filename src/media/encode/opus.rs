@@ -1,9 +1,9 @@
 //! A link's sound as an unbroken row of Opus packets, for tracks that go out live.
 //!
 //! ```text
-//! link → appsrc → appsink ┐
-//!                         ├ line of 16-bit samples → appsrc → opusenc →
-//!        silence ─────────┘
+//! link ────┐
+//!          ├ line of 16-bit samples → appsrc → opusenc →      (in the owner's pipeline)
+//! silence ─┘
 //! ```
 //!
 //! Forward error correction is on: a lost packet is heard again in the next one. Discontinuous transmission is off,
@@ -19,7 +19,7 @@ use super::chain::make;
 use super::sound::Line;
 use crate::media::Context;
 use crate::media::actor::Failure;
-use crate::media::links::{Depth, Link, Subscription};
+use crate::media::links::{Link, Subscription};
 use crate::media::timing::{CHANNELS, SAMPLE_RATE, sample_at, time_of_sample};
 
 /// What has not come this long after its picture becomes silence. Longer than the mixers wait (two frames), short enough
@@ -39,7 +39,6 @@ const SAMPLE_BYTES: usize = 2 * CHANNELS as usize;
 pub struct OpusTrack {
     shared: Arc<Shared>,
     encoder: gst::Element,
-    source: gst_app::AppSrc,
     elements: Vec<gst::Element>,
     subscription: Mutex<Option<Subscription>>,
 }
@@ -53,10 +52,7 @@ struct Shared {
 impl OpusTrack {
     /// Adds the elements to `pipeline`; what comes out of [`OpusTrack::output`] is to be linked. Nothing is heard before
     /// [`OpusTrack::listen`].
-    pub fn build(pipeline: &gst::Pipeline, context: &Context, bitrate_bps: u64) -> Result<Self, Failure> {
-        let caps = context.format.sound_caps();
-        let source = gst_app::AppSrc::builder().caps(&caps).format(gst::Format::Time).is_live(true).build();
-        let heard = gst_app::AppSink::builder().sync(false).async_(false).caps(&caps).build();
+    pub fn build(pipeline: &gst::Pipeline, bitrate_bps: u64) -> Result<Self, Failure> {
         let encoder_input =
             gst_app::AppSrc::builder().caps(&encoder_caps()).format(gst::Format::Time).is_live(true).build();
         encoder_input.set_leaky_type(gst_app::AppLeakyType::Downstream);
@@ -67,23 +63,11 @@ impl OpusTrack {
         encoder.set_property("packet-loss-percentage", EXPECTED_LOSS_PERCENT);
         encoder.set_property("dtx", false);
         let elements: Vec<gst::Element> =
-            vec![source.clone().upcast(), heard.clone().upcast(), encoder_input.clone().upcast(), encoder.clone()];
+            vec![encoder_input.clone().upcast(), encoder.clone()];
         pipeline.add_many(&elements)?;
-        source.link(&heard)?;
         encoder_input.link(&encoder)?;
         let shared = Arc::new(Shared { encoder_input, line: Mutex::new(None), muted: AtomicBool::new(false) });
-        let listener = shared.clone();
-        heard.set_callbacks(
-            gst_app::AppSinkCallbacks::builder()
-                .new_sample(move |sink| {
-                    if let Some(buffer) = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?.buffer() {
-                        listener.hear(buffer);
-                    }
-                    Ok(gst::FlowSuccess::Ok)
-                })
-                .build(),
-        );
-        let track = Self { shared, encoder, source, elements, subscription: Mutex::new(None) };
+        let track = Self { shared, encoder, elements, subscription: Mutex::new(None) };
         track.set_bitrate(bitrate_bps);
         Ok(track)
     }
@@ -100,7 +84,8 @@ impl OpusTrack {
 
     /// Hears `link` from now on.
     pub fn listen(&self, context: &Context, link: Link) {
-        let subscription = context.links.subscribe(link, &self.source, Depth::Time(WAITING));
+        let shared = self.shared.clone();
+        let subscription = context.links.listen(link, move |buffer, _| shared.hear(buffer));
         *self.subscription.lock().unwrap_or_else(PoisonError::into_inner) = Some(subscription);
     }
 

@@ -77,6 +77,8 @@ fn forms() -> Vec<(&'static str, Value, Command)> {
             json!({"verb":"leg","action":"disable","name":"backup"}),
             Leg { name: LegId::new("backup"), on: false },
         ),
+        ("lock on", json!({"verb":"lock","on":true}), Lock { on: true }),
+        ("identify", json!({"verb":"identify"}), Identify),
         ("reload", json!({"verb":"reload"}), Reload),
         ("restart", json!({"verb":"restart"}), Restart),
     ]

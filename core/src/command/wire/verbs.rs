@@ -125,9 +125,11 @@ pub const VERBS: &[Verb] = &[
     row("rename", None, &[SLOT, NAME], "give a slot another name"),
     row("leg", Some("enable"), &[NAME], "let a leg publish again"),
     row("leg", Some("disable"), &[NAME], "stop one leg and leave the others alone"),
+    row("lock", None, &[ON], "make the keys of every panel do nothing, or let them work again"),
+    row("identify", None, &[], "blink every lamp of every panel for some seconds"),
     row("reload", None, &[], "read the configuration again; a bad one changes nothing"),
     row("restart", None, &[], "seal everything and start the service anew"),
 ];
 
 /// Verbs that are promised and cannot be done yet. They are refused, and not shown.
-pub(super) const LATER_VERBS: &[&str] = &["layout", "overlay", "lock", "identify", "upload", "config"];
+pub(super) const LATER_VERBS: &[&str] = &["layout", "overlay", "upload", "config"];

@@ -5,6 +5,7 @@ mod disk;
 mod failover;
 mod inputs;
 mod legs;
+mod panels;
 mod recordings;
 mod restarts;
 mod switching;

@@ -1,28 +1,25 @@
 //! What is measured of a session, and told: progress, estimate, rate, delay, loss, quality.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use cuebox_core::director::Fact;
 use cuebox_core::ids::LegId;
 use cuebox_core::status::LinkQuality;
 
+use crate::media::publish::rate::Rate;
 use crate::media::publish::webrtc::feedback::Loss;
 use crate::media::publish::webrtc::{Feedback, Peer};
 use crate::media::{Context, Reporter};
 
 /// Estimates are told at most this often.
 const TELL_EVERY: Duration = Duration::from_millis(200);
-/// The shown bitrate is taken over this long.
-const WINDOW: Duration = Duration::from_secs(2);
 
 pub struct Gauge {
     context: Context,
     leg: LegId,
     reporter: Reporter,
     loss: Loss,
-    /// When how many bytes had arrived.
-    history: VecDeque<(Instant, u64)>,
+    rate: Rate,
     bytes: u64,
     packets: Option<u64>,
     moved_at: Instant,
@@ -38,7 +35,7 @@ impl Gauge {
             leg: leg.clone(),
             reporter: reporter.clone(),
             loss: Loss::default(),
-            history: VecDeque::new(),
+            rate: Rate::default(),
             bytes: 0,
             packets: None,
             moved_at: Instant::now(),
@@ -73,7 +70,7 @@ impl Gauge {
             self.reporter.progress(bytes + packets);
         }
         self.rtt_ms = feedback.rtt_ms.or(self.rtt_ms);
-        let (rate, rtt_ms) = (self.rate(), self.rtt_ms);
+        let (rate, rtt_ms) = (self.rate.of(self.bytes), self.rtt_ms);
         let lost_percent = peer.counters().lost_percent(&mut self.loss);
         let leg = self.leg.clone();
         self.context.gauge(|gauges| {
@@ -102,18 +99,6 @@ impl Gauge {
             self.told = Some((Instant::now(), bps));
             self.reporter.fact(Fact::Estimated { bits_per_second: bps });
         }
-    }
-
-    /// Bits per second.
-    fn rate(&mut self) -> u64 {
-        let now = Instant::now();
-        self.history.push_back((now, self.bytes));
-        while self.history.front().is_some_and(|(at, _)| now.duration_since(*at) > WINDOW) {
-            self.history.pop_front();
-        }
-        let Some((then, before)) = self.history.front() else { return 0 };
-        let ms = u64::try_from(now.duration_since(*then).as_millis()).unwrap_or(u64::MAX);
-        (self.bytes.saturating_sub(*before) * 8_000).checked_div(ms).unwrap_or(0)
     }
 }
 

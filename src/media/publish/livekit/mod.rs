@@ -92,7 +92,7 @@ pub fn build(
         }),
     )?;
     let (pictures, sounds) = (Link::Encoded(EncodeJob::Stream), Link::ProgramSound);
-    let program = Pair::add(&peer, &pipeline, context, "program".to_owned(), wish.audio_bitrate_bps, pictures, sounds)?;
+    let program = Pair::add(&peer, &pipeline, "program".to_owned(), wish.audio_bitrate_bps, pictures, sounds)?;
     let shared = Arc::new(Shared::default());
     let setup = Setup {
         context: context.clone(),
@@ -135,14 +135,13 @@ impl Pair {
     fn add(
         peer: &Peer,
         pipeline: &gst::Pipeline,
-        context: &Context,
         name: String,
         sound_bps: u64,
         pictures: Link,
         sounds: Link,
     ) -> Result<Self, Failure> {
         let video = VideoTrack::add(peer, pipeline, &name)?;
-        let sound = SoundTrack::add(peer, pipeline, context, sound_bps, &name)?;
+        let sound = SoundTrack::add(peer, pipeline, sound_bps, &name)?;
         Ok(Self { name, video, sound, pictures, sounds, active: true })
     }
 
@@ -212,7 +211,7 @@ impl LivekitPart {
             let (pictures, sounds) = (Link::Encoded(EncodeJob::SlotStream(slot)), Link::SlotSound(slot));
             let name = format!("slot-{slot}");
             let mut pair =
-                Pair::add(&self.peer, &self.pipeline, &self.context, name, SLOT_SOUND_BPS, pictures, sounds)?;
+                Pair::add(&self.peer, &self.pipeline, name, SLOT_SOUND_BPS, pictures, sounds)?;
             if self.setup.is_none() {
                 pair.video.play();
                 pair.sound.play();

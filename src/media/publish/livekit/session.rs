@@ -236,6 +236,7 @@ impl Session {
         self.setup.peer.use_servers(&ice_servers(join, &self.setup.target));
         self.setup.peer.open_channel(announce::CHANNEL)?;
         self.perform(acts).await?;
+        self.describe().await;
         self.publish().await;
         let mut ping = tokio::time::interval(bounded(join.ping_interval, PING_EVERY_S));
         let mut look = tokio::time::interval(LOOK_EVERY);
@@ -342,7 +343,8 @@ impl Session {
             Order::News(news) => self.news(news).await?,
             Order::OnAir(on_air) => {
                 self.on_air = on_air;
-                self.announce(&[]).await;
+                self.announce(&[]);
+                self.describe().await;
             }
             Order::Unmute => {
                 let (sids, acts) = self.room.unmute();
@@ -392,7 +394,7 @@ impl Session {
             }
             News::Connection(Connection::Connecting | Connection::Interrupted) | News::Gathered => {}
             News::Estimated(bps) => self.gauge.estimated(bps),
-            News::ChannelOpen => self.announce(&[]).await,
+            News::ChannelOpen => self.announce(&[]),
             News::Measured(feedback) => self.gauge.measured(feedback, &self.setup.peer),
         }
         Ok(())
@@ -415,7 +417,7 @@ impl Session {
                     self.setup.context.credentials.refreshed(&self.setup.leg, Secret::new(token));
                 }
                 Act::Audience(now) => self.setup.reporter.fact(Fact::Audience { now }),
-                Act::Arrived(who) => self.announce(&who).await,
+                Act::Arrived(who) => self.announce(&who),
                 Act::Published => self.accepted(),
                 Act::Muted { id, medium, on, told } => {
                     let mut muted = self.setup.shared.muted.lock().unwrap_or_else(PoisonError::into_inner);
@@ -470,11 +472,16 @@ impl Session {
     }
 
     /// Tells which camera is on air: everybody, or those who came late.
-    async fn announce(&mut self, to: &[String]) {
-        let payload = announce::payload(self.on_air.as_ref());
-        self.setup.peer.send(&announce::packet(&payload, to));
-        if to.is_empty() && self.room.may_update && self.signal.is_some() {
-            self.send(Request::UpdateMetadata(announce::attributes(&payload))).await;
+    fn announce(&self, to: &[String]) {
+        let sent = self.setup.peer.send(&announce::packet(&announce::payload(self.on_air.as_ref()), to));
+        tracing::debug!(leg = %self.setup.leg.name, sent, "told who is on air");
+    }
+
+    /// Writes it on the participant, for those who come late.
+    async fn describe(&mut self) {
+        if self.room.may_update && self.signal.is_some() {
+            let attributes = announce::attributes(&announce::payload(self.on_air.as_ref()));
+            self.send(Request::UpdateMetadata(attributes)).await;
         }
     }
 

@@ -11,7 +11,6 @@
 //! | [`peer`] | the connection: offer, answer, candidates, state, data channel |
 //! | [`tracks`] | pictures and sound into the connection, muted, started and stopped |
 //! | [`feedback`] | what the other side acknowledged, lost, and how far away it is |
-//! | [`keys`] | key frame requests, not more often than each 500 ms |
 //! | [`sdp`] | reads session descriptions and candidates of strangers, pure |
 //!
 //! A sender's way: [`Peer::new`] in a pipeline, tracks added, the pipeline plays, [`Peer::offer`]; the offer comes as
@@ -20,7 +19,6 @@
 //! be passed on, not acted on.
 
 pub mod feedback;
-pub mod keys;
 pub mod peer;
 pub mod sdp;
 pub mod tracks;

@@ -8,7 +8,6 @@ use gst::prelude::*;
 use gst_rtp::prelude::*;
 use gst_webrtc::{WebRTCRTPTransceiver, WebRTCRTPTransceiverDirection};
 
-use super::keys::KeyFrames;
 use super::peer::Peer;
 use crate::media::Context;
 use crate::media::actor::Failure;
@@ -154,11 +153,10 @@ impl SoundTrack {
     pub fn add(
         peer: &Peer,
         pipeline: &gst::Pipeline,
-        context: &Context,
         bitrate_bps: u64,
         stream: &str,
     ) -> Result<Self, Failure> {
-        let opus = Arc::new(OpusTrack::build(pipeline, context, bitrate_bps)?);
+        let opus = Arc::new(OpusTrack::build(pipeline, bitrate_bps)?);
         let payloader = make("rtpopuspay")?;
         let ssrc = new_ssrc();
         payloader.set_property("ssrc", ssrc);
@@ -262,20 +260,14 @@ fn say_always(payloader: &gst::Element, caps: &gst::Caps) -> Result<(), Failure>
     Ok(())
 }
 
-/// Pictures lead the sound, are held back while muted, and are asked for anew not too often.
+/// Pictures lead the sound, and are held back while muted.
 fn watch(
     source: &gst_app::AppSrc,
     muted: &Arc<AtomicBool>,
     follower: &Arc<Mutex<Option<Arc<OpusTrack>>>>,
 ) -> Result<(), Failure> {
     let pad = source.static_pad("src").ok_or_else(|| Failure::internal("an appsrc without a pad"))?;
-    let keys = Arc::new(Mutex::new(KeyFrames::default()));
-    let (asked, muted, follower) = (keys.clone(), muted.clone(), follower.clone());
-    pad.add_probe(gst::PadProbeType::EVENT_UPSTREAM, move |_, info| {
-        let asks = info.event().is_some_and(|event| gst_video::ForceKeyUnitEvent::is(event));
-        let lock = || asked.lock().unwrap_or_else(PoisonError::into_inner);
-        if asks && !lock().ask(now_ns()) { gst::PadProbeReturn::Drop } else { gst::PadProbeReturn::Ok }
-    });
+    let (muted, follower) = (muted.clone(), follower.clone());
     // A key frame is missing since it was muted.
     let broken = AtomicBool::new(false);
     pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
@@ -292,15 +284,11 @@ fn watch(
         if !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT) {
             broken.store(false, Ordering::Relaxed);
         }
-        let broken = broken.load(Ordering::Relaxed);
-        if broken || keys.lock().unwrap_or_else(PoisonError::into_inner).is_due(now_ns()) {
+        if broken.load(Ordering::Relaxed) {
             pad.send_event(gst_video::UpstreamForceKeyUnitEvent::builder().all_headers(true).build());
+            return gst::PadProbeReturn::Drop;
         }
-        if broken { gst::PadProbeReturn::Drop } else { gst::PadProbeReturn::Ok }
+        gst::PadProbeReturn::Ok
     });
     Ok(())
-}
-
-fn now_ns() -> u64 {
-    gst::SystemClock::obtain().time().nseconds()
 }
