@@ -140,14 +140,25 @@ fn class(error: &reqwest::Error) -> ErrorClass {
             if io.kind() == std::io::ErrorKind::ConnectionRefused {
                 return ErrorClass::ConnectionRefused;
             }
-            // A TLS error travels inside of one.
-            if io.get_ref().is_some_and(|inner| inner.downcast_ref::<rustls::Error>().is_some()) {
+            if carries_tls(io) {
                 return ErrorClass::Tls;
             }
         }
         behind = one.source();
     }
     ErrorClass::NetworkLost
+}
+
+/// A TLS error travels inside of one of these, or of several.
+fn carries_tls(mut io: &std::io::Error) -> bool {
+    while let Some(inner) = io.get_ref() {
+        if inner.downcast_ref::<rustls::Error>().is_some() {
+            return true;
+        }
+        let Some(next) = inner.downcast_ref::<std::io::Error>() else { return false };
+        io = next;
+    }
+    false
 }
 
 /// The innermost reason: the outer ones only say that there is one, and name the address with all that is in it.
