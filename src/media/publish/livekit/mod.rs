@@ -16,7 +16,7 @@
 
 mod announce;
 mod failures;
-mod gauge;
+pub mod gauge;
 mod room;
 mod session;
 mod socket;
@@ -302,4 +302,4 @@ impl Part for LivekitPart {
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

@@ -1,7 +1,7 @@
 //! Against a real LiveKit server; who watches is the wire tests' business, here the server itself is asked.
 
 mod fuzz;
-mod server;
+pub mod server;
 
 use std::collections::BTreeMap;
 use std::path::Path;
