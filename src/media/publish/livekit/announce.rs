@@ -6,7 +6,7 @@ use cuebox_core::director::{Medium, OnAir};
 use livekit_protocol as proto;
 use prost::Message as _;
 
-use super::session::Announced;
+use super::shared::Announced;
 
 /// The data channel's name, which the server expects.
 pub const CHANNEL: &str = "_reliable";

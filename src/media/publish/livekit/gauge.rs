@@ -7,8 +7,7 @@ use cuebox_core::ids::LegId;
 use cuebox_core::status::LinkQuality;
 
 use crate::media::publish::rate::Rate;
-use crate::media::publish::webrtc::feedback::Loss;
-use crate::media::publish::webrtc::{Feedback, Peer};
+use crate::media::publish::webrtc::feedback::{Counters, Loss};
 use crate::media::{Context, Reporter};
 
 /// Estimates are told at most this often.
@@ -21,7 +20,7 @@ pub struct Gauge {
     loss: Loss,
     rate: Rate,
     bytes: u64,
-    packets: Option<u64>,
+    received: u64,
     moved_at: Instant,
     rtt_ms: Option<u32>,
     estimate: Option<u64>,
@@ -37,7 +36,7 @@ impl Gauge {
             loss: Loss::default(),
             rate: Rate::default(),
             bytes: 0,
-            packets: None,
+            received: 0,
             moved_at: Instant::now(),
             rtt_ms: None,
             estimate: None,
@@ -59,19 +58,18 @@ impl Gauge {
         self.moved_at = Instant::now();
     }
 
-    pub fn measured(&mut self, feedback: Feedback, peer: &Peer) {
-        let bytes = feedback.acknowledged_bytes.saturating_sub(self.bytes);
-        let packets = self.packets.map_or(0, |before| feedback.reported_packets.saturating_sub(before));
-        self.bytes = feedback.acknowledged_bytes;
-        self.packets = Some(feedback.reported_packets);
-        if bytes + packets > 0 {
+    /// Takes what the other side told; `blind`: no pictures are sent that it could acknowledge.
+    pub fn measured(&mut self, counters: &Counters, blind: bool) {
+        let (bytes, received) = (counters.acknowledged_bytes(), counters.received());
+        let (arrived, said) = (bytes.saturating_sub(self.bytes), received.saturating_sub(self.received));
+        (self.bytes, self.received) = (bytes, received);
+        let moved = if blind { arrived + said } else { arrived };
+        if moved > 0 {
             self.heard();
-            // A packet of sound that was reported is worth a byte: that it arrived is what counts.
-            self.reporter.progress(bytes + packets);
+            self.reporter.progress(moved);
         }
-        self.rtt_ms = feedback.rtt_ms.or(self.rtt_ms);
         let (rate, rtt_ms) = (self.rate.of(self.bytes), self.rtt_ms);
-        let lost_percent = peer.counters().lost_percent(&mut self.loss);
+        let lost_percent = counters.lost_percent(&mut self.loss);
         let leg = self.leg.clone();
         self.context.gauge(|gauges| {
             let shown = gauges.legs.entry(leg).or_default();
@@ -79,6 +77,11 @@ impl Gauge {
             shown.rtt_ms = rtt_ms;
             shown.lost_percent = lost_percent;
         });
+    }
+
+    /// The server answered a ping of that time.
+    pub fn ponged(&mut self, ms: i64) {
+        self.rtt_ms = u32::try_from(ms).ok().filter(|ms| *ms < 60_000).or(self.rtt_ms);
     }
 
     pub fn judged(&self, quality: LinkQuality) {

@@ -5,6 +5,8 @@
 //! |---|---|
 //! | this one | the pipeline: tracks come, go, are muted; on the actor's thread |
 //! | [`session`] | the conversation with the server, on a thread of its own |
+//! | [`shared`] | what the two tell each other |
+//! | [`line`] | the way to the server: a socket, or tries to have one again |
 //! | [`room`] | what the server's messages mean, pure |
 //! | [`socket`] | the WebSocket they come on |
 //! | [`announce`] | what viewers are told of the camera |
@@ -17,8 +19,10 @@
 mod announce;
 mod failures;
 pub mod gauge;
+mod line;
 mod room;
 mod session;
+mod shared;
 mod socket;
 
 use std::collections::BTreeMap;
@@ -35,7 +39,7 @@ use crate::media::actor::{Failure, Handled, Mailbox, Part};
 use crate::media::links::Link;
 use crate::media::plan::Wish;
 use crate::media::{Context, Reporter};
-use session::{Announced, Order, Setup, Shared};
+use shared::{Announced, Order, Setup, Shared};
 
 /// A goodbye that takes longer is left unsaid.
 const FAREWELL_LIMIT: Duration = Duration::from_millis(700);
@@ -43,6 +47,9 @@ const FAREWELL_LIMIT: Duration = Duration::from_millis(700);
 const START_BPS: u64 = 2_000_000;
 /// A slot's sound beside the program's.
 const SLOT_SOUND_BPS: u64 = 48_000;
+
+/// Each pair leaves two media sections behind; with so many the descriptions are still far from too long.
+const MAX_PAIRS: u32 = 60;
 
 struct LivekitPart {
     pipeline: gst::Pipeline,
@@ -56,6 +63,8 @@ struct LivekitPart {
     setup: Option<Setup>,
     program: Pair,
     slots: BTreeMap<SlotId, Pair>,
+    /// Of slots, all that this connection has seen.
+    pairs: u32,
     sending: bool,
     audio_bitrate_bps: u64,
     on_air: Option<OnAir>,
@@ -69,8 +78,6 @@ struct Pair {
     sound: SoundTrack,
     pictures: Link,
     sounds: Link,
-    /// A slot that went leaves its place in the connection, for when it comes back.
-    active: bool,
 }
 
 pub fn build(
@@ -115,6 +122,7 @@ pub fn build(
         setup: Some(setup),
         program,
         slots: BTreeMap::new(),
+        pairs: 0,
         sending: false,
         audio_bitrate_bps: wish.audio_bitrate_bps,
         on_air: wish.on_air.clone(),
@@ -142,7 +150,7 @@ impl Pair {
     ) -> Result<Self, Failure> {
         let video = VideoTrack::add(peer, pipeline, &name)?;
         let sound = SoundTrack::add(peer, pipeline, sound_bps, &name)?;
-        Ok(Self { name, video, sound, pictures, sounds, active: true })
+        Ok(Self { name, video, sound, pictures, sounds })
     }
 
     fn start(&mut self, context: &Context) {
@@ -155,10 +163,11 @@ impl Pair {
         self.sound.stop();
     }
 
-    fn activate(&mut self, on: bool) {
-        self.active = on;
-        self.video.section.activate(on);
-        self.sound.section.activate(on);
+    /// For good: GStreamer 1.22 cannot wake a media section that sleeps, so whoever comes back gets a new one.
+    fn withdraw(&mut self) {
+        self.stop();
+        self.video.section.withdraw();
+        self.sound.section.withdraw();
     }
 
     fn announced(&self, context: &Context, leads: bool) -> [Announced; 2] {
@@ -191,22 +200,19 @@ impl LivekitPart {
     /// Makes the tracks of slots those that are wished, and tells the session of all there are.
     fn follow_slots(&mut self, wish: &director::Leg) -> Result<(), Failure> {
         let wanted = |slot: &SlotId| self.publish == Publish::ProgramAndSlots && wish.slots.contains_key(slot);
-        for (slot, pair) in &mut self.slots {
-            if pair.active && !wanted(slot) {
-                pair.stop();
-                pair.activate(false);
+        let gone: Vec<SlotId> = self.slots.keys().copied().filter(|slot| !wanted(slot)).collect();
+        let come: Vec<SlotId> =
+            wish.slots.keys().copied().filter(|slot| wanted(slot) && !self.slots.contains_key(slot)).collect();
+        for slot in gone {
+            if let Some(mut pair) = self.slots.remove(&slot) {
+                pair.withdraw();
             }
         }
-        let wanted: Vec<SlotId> = wish.slots.keys().copied().filter(wanted).collect();
-        for slot in wanted {
-            if let Some(pair) = self.slots.get_mut(&slot) {
-                if !pair.active {
-                    pair.activate(true);
-                    if self.sending {
-                        pair.start(&self.context);
-                    }
-                }
-                continue;
+        for slot in come {
+            self.pairs += 1;
+            if self.pairs > MAX_PAIRS {
+                let why = "slots came and went too often for one connection";
+                return Err(Failure::new(ErrorClass::NetworkLost, why));
             }
             let (pictures, sounds) = (Link::Encoded(EncodeJob::SlotStream(slot)), Link::SlotSound(slot));
             let name = format!("slot-{slot}");
@@ -220,8 +226,7 @@ impl LivekitPart {
             }
             self.slots.insert(slot, pair);
         }
-        let slots =
-            self.slots.values().filter(|pair| pair.active).flat_map(|pair| pair.announced(&self.context, false));
+        let slots = self.slots.values().flat_map(|pair| pair.announced(&self.context, false));
         let tracks = self.program.announced(&self.context, true).into_iter().chain(slots).collect();
         self.tell(Order::Publish(tracks));
         Ok(())
@@ -254,9 +259,8 @@ impl Part for LivekitPart {
             self.tell(Order::Unmute);
         }
         self.unmute = wish.unmute;
-        let there: Vec<SlotId> = self.slots.iter().filter(|(_, pair)| pair.active).map(|(slot, _)| *slot).collect();
         if self.publish == Publish::ProgramAndSlots
-            && !there.iter().eq(wish.slots.keys())
+            && !self.slots.keys().eq(wish.slots.keys())
             && let Err(failure) = self.follow_slots(wish)
         {
             self.shared.fail(failure);
@@ -270,8 +274,7 @@ impl Part for LivekitPart {
             Some(_) => ErrorClass::NetworkLost,
             None => crate::media::bus::class(&error.error()),
         };
-        self.shared.fail(Failure::new(class, error.error().message()));
-        self.mailbox.nudge();
+        self.tell(Order::Broken(Failure::new(class, error.error().message())));
         Handled::Yes
     }
 
@@ -282,7 +285,7 @@ impl Part for LivekitPart {
         if self.shared.is_connected() && !self.sending {
             self.sending = true;
             self.program.start(&self.context);
-            self.slots.values_mut().filter(|pair| pair.active).for_each(|pair| pair.start(&self.context));
+            self.slots.values_mut().for_each(|pair| pair.start(&self.context));
         }
         let muted = self.shared.muted();
         for pair in std::iter::once(&self.program).chain(self.slots.values()) {

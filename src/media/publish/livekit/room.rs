@@ -32,6 +32,8 @@ pub enum Act {
     /// These have arrived and can hear.
     Arrived(Vec<String>),
     Published,
+    /// The server answers the ping of this time, milliseconds since 1970.
+    Ponged(i64),
     Muted {
         id: String,
         medium: Medium,
@@ -112,6 +114,11 @@ impl Room {
         self.tracks.iter().all(|track| track.sid.is_some())
     }
 
+    /// No pictures are sent: the host muted all of them.
+    pub fn is_blind(&self) -> bool {
+        self.tracks.iter().filter(|track| track.medium == Medium::Video).all(|track| track.muted)
+    }
+
     /// What the host muted, by the server's ids; from now on it counts as heard and seen.
     pub fn unmute(&mut self) -> (Vec<String>, Vec<Act>) {
         let (mut sids, mut acts) = (Vec::new(), Vec::new());
@@ -136,6 +143,7 @@ impl Room {
             Response::TrackPublished(published) => self.published(&published),
             Response::Mute(mute) => self.muted(&mute.sid, mute.muted),
             Response::RefreshToken(token) if !token.is_empty() => vec![Act::Refreshed(token)],
+            Response::PongResp(pong) => vec![Act::Ponged(pong.last_ping_timestamp)],
             Response::ConnectionQuality(update) => self.quality(&update),
             Response::Leave(leave) => match leave.action() {
                 Action::Resume => vec![Act::Resume],

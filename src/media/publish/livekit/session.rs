@@ -10,121 +10,37 @@
 //!
 //! Only this thread talks to the server, and it touches no pipeline: it tells the part what to do through [`Shared`].
 
-use std::collections::{BTreeSet, VecDeque};
-use std::future::Future;
+use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use cuebox_core::config::{LegConfig, LivekitTarget, Secret};
+use cuebox_core::config::{LivekitTarget, Secret};
 use cuebox_core::credentials::Credentials;
-use cuebox_core::director::{ErrorClass, Fact, Medium, OnAir};
+use cuebox_core::director::{ErrorClass, Fact, OnAir};
 use livekit_protocol as proto;
-use proto::{signal_request::Message as Request, signal_response::Message as Response};
-use tokio::sync::mpsc::UnboundedReceiver;
+use proto::signal_request::Message as Request;
 
-use super::announce;
-use super::failures;
 use super::gauge::Gauge;
+use super::line::{Heard, Signal, hear};
 use super::room::{Act, Room};
+use super::shared::{Announced, Order, Setup};
 use super::socket::{Door, Socket};
-use crate::media::actor::{Failure, Mailbox};
-use crate::media::publish::webrtc::{Connection, IceServer, News, Peer};
-use crate::media::{Context, Reporter};
+use super::{announce, failures};
+use crate::media::actor::Failure;
+use crate::media::publish::webrtc::{Connection, IceServer, News};
 
 /// From the welcome to media.
 const CONNECT_LIMIT: Duration = Duration::from_secs(12);
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// So long without an acknowledgement while the socket is gone as well: the server is gone, not the socket.
 const SILENT: Duration = Duration::from_millis(1_500);
-/// Tries to resume lie this far apart at first, and never further than the second.
-const RESUME_FIRST: Duration = Duration::from_millis(300);
-const RESUME_LAST: Duration = Duration::from_secs(5);
+/// When media is lost, the server's reason is waited for this long.
+const LAST_WORD: Duration = Duration::from_millis(400);
 /// What is said while the socket is gone, and is still worth saying afterwards.
 const MAX_WAITING: usize = 256;
 /// A server's wishes for pings are followed within these bounds.
 const PING_EVERY_S: std::ops::RangeInclusive<i32> = 1..=20;
 const PING_LIMIT_S: std::ops::RangeInclusive<i32> = 3..=60;
-
-/// What a session is told.
-pub enum Order {
-    News(News),
-    OnAir(Option<OnAir>),
-    Unmute,
-    /// These tracks are in the connection now.
-    Publish(Vec<Announced>),
-    /// Say goodbye; answered when it was said.
-    Leave(std::sync::mpsc::Sender<()>),
-}
-
-/// A track as the server is told of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Announced {
-    pub id: String,
-    pub name: String,
-    pub medium: Medium,
-    pub width: u32,
-    pub height: u32,
-    pub bitrate_bps: u64,
-    /// Of the program, not of a slot.
-    pub leads: bool,
-}
-
-/// What the session tells its part.
-#[derive(Default)]
-pub struct Shared {
-    /// The first thing that went wrong.
-    failure: Mutex<Option<Failure>>,
-    connected: AtomicBool,
-    /// Ids of tracks that the host muted.
-    muted: Mutex<BTreeSet<String>>,
-}
-
-impl Shared {
-    pub fn fail(&self, failure: Failure) {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
-    }
-
-    pub fn failure(&self) -> Option<Failure> {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-
-    pub fn is_connected(&self) -> bool {
-        self.connected.load(Ordering::Acquire)
-    }
-
-    pub fn muted(&self) -> BTreeSet<String> {
-        self.muted.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-/// Everything a session needs from its part.
-pub struct Setup {
-    pub context: Context,
-    pub leg: LegConfig,
-    pub target: LivekitTarget,
-    pub reporter: Reporter,
-    pub mailbox: Mailbox,
-    pub shared: Arc<Shared>,
-    pub peer: Peer,
-    pub orders: UnboundedReceiver<Order>,
-}
-
-/// The way to the server at present.
-enum Signal {
-    Up(Socket),
-    Resuming(Pin<Box<dyn Future<Output = Resumed> + Send>>),
-}
-
-type Resumed = Result<(Socket, Vec<Response>), Failure>;
-
-enum Heard {
-    Message(Response),
-    Lost,
-    Resumed(Resumed),
-}
 
 struct Session {
     setup: Setup,
@@ -142,6 +58,7 @@ struct Session {
     told: bool,
     began: Instant,
     offers: u32,
+    broken: Option<(Instant, Failure)>,
     /// An offer is out; and another is due after it.
     negotiating: bool,
     again: bool,
@@ -192,6 +109,7 @@ async fn live(setup: Setup, credentials: Credentials) -> Result<(), Failure> {
         told: false,
         began: Instant::now(),
         offers: 0,
+        broken: None,
         negotiating: false,
         again: false,
     };
@@ -305,17 +223,8 @@ impl Session {
         }
     }
 
-    /// Begins a try to go on as the same participant.
     fn resume(&mut self) {
-        let reach = RESUME_FIRST.saturating_mul(2_u32.saturating_pow(self.tries)).min(RESUME_LAST);
-        // The first try is at once; nobody else lost this socket.
-        let delay = if self.tries == 0 { Duration::ZERO } else { reach.mul_f64(random()) };
-        self.tries = self.tries.saturating_add(1);
-        let (door, own) = (self.door.clone(), self.room.own().to_owned());
-        self.signal = Some(Signal::Resuming(Box::pin(async move {
-            tokio::time::sleep(delay).await;
-            door.resume(&own).await
-        })));
+        self.signal = Some(Signal::resume(&self.door, self.room.own(), &mut self.tries));
     }
 
     async fn send(&mut self, request: Request) {
@@ -359,6 +268,7 @@ impl Session {
                     self.publish().await;
                 }
             }
+            Order::Broken(failure) => self.break_off(failure),
             Order::Leave(_) => {}
         }
         Ok(())
@@ -390,14 +300,18 @@ impl Session {
                 self.accepted();
             }
             News::Connection(Connection::Failed) => {
-                return Err(Failure::new(ErrorClass::NetworkLost, "no media reaches the server"));
+                self.break_off(Failure::new(ErrorClass::NetworkLost, "no media reaches the server"));
             }
             News::Connection(Connection::Connecting | Connection::Interrupted) | News::Gathered => {}
             News::Estimated(bps) => self.gauge.estimated(bps),
             News::ChannelOpen => self.announce(&[]),
-            News::Measured(feedback) => self.gauge.measured(feedback, &self.setup.peer),
         }
         Ok(())
+    }
+
+    /// Media is lost. Whoever is sent away loses it as well, and hears why a moment later.
+    fn break_off(&mut self, failure: Failure) {
+        self.broken.get_or_insert((Instant::now(), failure));
     }
 
     async fn perform(&mut self, acts: Vec<Act>) -> Result<(), Failure> {
@@ -419,6 +333,7 @@ impl Session {
                 Act::Audience(now) => self.setup.reporter.fact(Fact::Audience { now }),
                 Act::Arrived(who) => self.announce(&who),
                 Act::Published => self.accepted(),
+                Act::Ponged(sent_ms) => self.gauge.ponged(unix_ms().saturating_sub(sent_ms)),
                 Act::Muted { id, medium, on, told } => {
                     let mut muted = self.setup.shared.muted.lock().unwrap_or_else(PoisonError::into_inner);
                     if on {
@@ -467,7 +382,7 @@ impl Session {
         }
         self.told = true;
         self.setup.reporter.fact(Fact::Connected);
-        self.setup.shared.connected.store(true, Ordering::Release);
+        self.setup.shared.connect();
         self.setup.mailbox.nudge();
     }
 
@@ -487,9 +402,13 @@ impl Session {
 
     fn look(&mut self) -> Result<(), Failure> {
         if self.media {
-            self.setup.peer.measure();
+            let blind = self.room.is_blind();
+            self.gauge.measured(self.setup.peer.counters(), blind);
         }
         self.gauge.look();
+        if let Some((_, failure)) = self.broken.take_if(|(since, _)| since.elapsed() > LAST_WORD) {
+            return Err(failure);
+        }
         if !self.told && self.began.elapsed() > CONNECT_LIMIT {
             let why = if self.media { "the server does not accept the tracks" } else { "no media reaches the server" };
             return Err(Failure::new(ErrorClass::Timeout, why));
@@ -502,17 +421,6 @@ impl Session {
             _ => {}
         }
         Ok(())
-    }
-}
-
-async fn hear(signal: &mut Option<Signal>) -> Heard {
-    match signal {
-        Some(Signal::Up(socket)) => match socket.next().await {
-            Some(message) => Heard::Message(message),
-            None => Heard::Lost,
-        },
-        Some(Signal::Resuming(trying)) => Heard::Resumed(trying.await),
-        None => std::future::pending().await,
     }
 }
 
@@ -533,10 +441,4 @@ fn ice_servers(join: &proto::JoinResponse, target: &LivekitTarget) -> Vec<IceSer
 fn unix_ms() -> i64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
-}
-
-/// From 0 to 1, so that boxes that lost one server do not come back in step.
-fn random() -> f64 {
-    let (_, low) = uuid::Uuid::now_v7().as_u64_pair();
-    (low & 0xffff) as f64 / 65_536.0
 }

@@ -1,8 +1,8 @@
 //! What the other side tells of what it got.
 //!
-//! Every RTP packet of pictures carries a transport-wide number; the receiver acknowledges them many times a second.
-//! Sound is acknowledged by its receiver reports, about once a second. Both count as progress: a connection whose other
-//! side has gone shows neither.
+//! Every RTP packet of pictures carries a transport-wide number; the receiver acknowledges them many times a second:
+//! that is progress. Sound is not acknowledged so; while no pictures are sent, that the other side says anything at all
+//! (it reports on sound about once a second) has to do.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,18 +16,10 @@ const LOSS_WINDOW: u64 = 100;
 #[derive(Debug, Default)]
 pub struct Counters {
     acknowledged_bytes: AtomicU64,
+    /// Packets.
     acknowledged: AtomicU64,
     lost: AtomicU64,
-}
-
-/// A look at a connection.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Feedback {
-    /// Bytes of pictures that arrived.
-    pub acknowledged_bytes: u64,
-    pub rtt_ms: Option<u32>,
-    /// Highest packet that any receiver report named, summed over tracks.
-    pub reported_packets: u64,
+    received: AtomicU64,
 }
 
 /// Loss between two looks, in percent.
@@ -63,6 +55,21 @@ impl Counters {
         }
     }
 
+    /// Counts packets of the other side.
+    pub fn receive(self: &Arc<Self>, pad: &gst::Pad) {
+        let counters = self.clone();
+        pad.add_probe(gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST, move |_, _| {
+            counters.received.fetch_add(1, Ordering::Relaxed);
+            gst::PadProbeReturn::Ok
+        });
+    }
+
+    /// Packets of the other side, of whatever kind.
+    pub fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of pictures that arrived.
     pub fn acknowledged_bytes(&self) -> u64 {
         self.acknowledged_bytes.load(Ordering::Relaxed)
     }
@@ -77,30 +84,4 @@ impl Counters {
         }
         loss.percent
     }
-}
-
-/// Reads the connection's own statistics.
-pub fn read(stats: &gst::StructureRef, acknowledged_bytes: u64) -> Feedback {
-    let mut feedback = Feedback { acknowledged_bytes, ..Feedback::default() };
-    for (_, value) in stats.iter() {
-        let Ok(entry) = value.get::<gst::Structure>() else { continue };
-        if std::env::var_os("DUMP_STATS").is_some() {
-            eprintln!("STAT {entry}");
-        }
-        if entry.get::<gst_webrtc::WebRTCStatsType>("type") != Ok(gst_webrtc::WebRTCStatsType::RemoteInboundRtp) {
-            continue;
-        }
-        if let Ok(seconds) = entry.get::<f64>("round-trip-time")
-            && seconds > 0.0
-        {
-            let ms = (seconds * 1_000.0).round() as u32;
-            feedback.rtt_ms = Some(feedback.rtt_ms.map_or(ms, |it| it.max(ms)));
-        }
-        if let Ok(source) = entry.get::<gst::Structure>("gst-rtpsource-stats")
-            && let Ok(highest) = source.get::<u32>("rb-exthighestseq")
-        {
-            feedback.reported_packets += u64::from(highest);
-        }
-    }
-    feedback
 }

@@ -23,6 +23,5 @@ pub mod peer;
 pub mod sdp;
 pub mod tracks;
 
-pub use feedback::Feedback;
 pub use peer::{Connection, IceServer, News, Peer};
 pub use tracks::{SoundTrack, VideoTrack};

@@ -9,7 +9,7 @@ use gst_webrtc::{
     WebRTCSessionDescription,
 };
 
-use super::feedback::{self, Counters, Feedback};
+use super::feedback::Counters;
 use super::sdp::{self, SdpError};
 use crate::media::actor::Failure;
 use crate::media::encode::make;
@@ -48,7 +48,6 @@ pub enum News {
     /// Bits per second that the network carries.
     Estimated(u64),
     ChannelOpen,
-    Measured(Feedback),
 }
 
 /// Where candidates beside the machine's own addresses come from.
@@ -97,6 +96,7 @@ impl Peer {
             rtpbin.set_property("rtcp-sync-send-time", false);
         }
         connect(&bin, &tell);
+        hear(&bin, &counters);
         estimate(&bin, start_bps, &tell, &counters);
         pipeline.add(&bin)?;
         Ok(Self { bin, tell, counters, offer: Arc::default(), channel: Arc::default() })
@@ -137,8 +137,11 @@ impl Peer {
             match (text, bin.upgrade()) {
                 (Ok((offer, text)), Some(bin)) => {
                     kept.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&text);
-                    tell(News::Offered(text));
+                    // In this order: an answer that comes at once finds the offer taken. What is set here begins after
+                    // this call, so that no candidate overtakes the offer.
                     bin.emit_by_name::<()>("set-local-description", &[&offer, &None::<gst::Promise>]);
+                    // In a bundle the section's port says nothing; yet LiveKit takes a zero for a refusal.
+                    tell(News::Offered(text.replace("m=application 0 ", "m=application 9 ")));
                 }
                 (Err(why), _) => tell(News::Refused(format!("no offer can be made: {why}"))),
                 (Ok(_), None) => {}
@@ -196,17 +199,6 @@ impl Peer {
         }
         channel.send_data_full(Some(&glib::Bytes::from(data))).is_ok()
     }
-
-    /// Asks for [`News::Measured`].
-    pub fn measure(&self) {
-        let (tell, counters) = (self.tell.clone(), self.counters.clone());
-        let promise = gst::Promise::with_change_func(move |reply| {
-            if let Ok(Some(stats)) = reply {
-                tell(News::Measured(feedback::read(stats, counters.acknowledged_bytes())));
-            }
-        });
-        self.bin.emit_by_name::<()>("get-stats", &[&None::<gst::Pad>, &promise]);
-    }
 }
 
 /// Makes the congestion estimator known to GStreamer, once.
@@ -248,6 +240,20 @@ fn connect(bin: &gst::Element, tell: &Tell) {
         if state == WebRTCICEGatheringState::Complete {
             own(News::Gathered);
         }
+    });
+}
+
+/// Whatever the other side sends comes through this element.
+fn hear(bin: &gst::Element, counters: &Arc<Counters>) {
+    let counters = counters.clone();
+    bin.connect("deep-element-added", false, move |values| {
+        let element = values.get(2).and_then(|it| it.get::<gst::Element>().ok())?;
+        if element.factory().is_some_and(|factory| factory.name() == "nicesrc")
+            && let Some(pad) = element.static_pad("src")
+        {
+            counters.receive(&pad);
+        }
+        None
     });
 }
 

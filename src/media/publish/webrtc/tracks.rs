@@ -65,11 +65,9 @@ impl Section {
         &self.id
     }
 
-    /// With the next offer the section sends, or is there and sends nothing.
-    pub fn activate(&self, on: bool) {
-        let direction =
-            if on { WebRTCRTPTransceiverDirection::Sendonly } else { WebRTCRTPTransceiverDirection::Inactive };
-        self.transceiver.set_property("direction", direction);
+    /// With the next offer nothing is sent here any more.
+    pub fn withdraw(&self) {
+        self.transceiver.set_property("direction", WebRTCRTPTransceiverDirection::Inactive);
     }
 }
 
