@@ -80,6 +80,9 @@ fn snapshot() -> Snapshot {
         encodes: Vec::new(),
         encoders: Default::default(),
         audio: Default::default(),
+        panels: Vec::new(),
+        locked: false,
+        identifying: false,
         alerts: Vec::new(),
     };
     Snapshot { status: Arc::new(status), gauges: Arc::new(Gauges::default()) }

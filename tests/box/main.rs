@@ -18,5 +18,6 @@ mod frames;
 mod harness;
 mod kill;
 mod marks;
+mod panel;
 mod rtmp;
 mod shows;

@@ -2,22 +2,17 @@
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use cuebox_panel::embedded_io::{ErrorType, Read, ReadReady, Write, WriteReady};
+use cuebox_panel::embedded_io::{Error, ErrorKind, ErrorType, Read, ReadReady, Write, WriteReady};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{Mode, OFlags, open};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
 pub struct Pty {
     panel: Rc<File>,
     place: PathBuf,
     link: Option<PathBuf>,
-    /// Kept open, so that the line stays as it is while no box has it.
-    _far: OwnedFd,
 }
 
 impl Pty {
@@ -27,14 +22,10 @@ impl Pty {
         unlockpt(&panel)?;
         let name = ptsname(&panel, Vec::new())?;
         let place = PathBuf::from(name.to_string_lossy().into_owned());
-        let far = open(&place, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())?;
-        let mut settings = tcgetattr(&far)?;
-        settings.make_raw();
-        tcsetattr(&far, OptionalActions::Now, &settings)?;
         if let Some(link) = link {
             lay_link(&place, link)?;
         }
-        Ok(Self { panel: Rc::new(File::from(panel)), place, link: link.map(Path::to_owned), _far: far })
+        Ok(Self { panel: Rc::new(File::from(panel)), place, link: link.map(Path::to_owned) })
     }
 
     /// What the box's configuration may name.
@@ -82,34 +73,51 @@ impl Line {
     }
 }
 
+/// The line's error, as the firmware may meet it.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct LineError(#[from] io::Error);
+
+impl Error for LineError {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Other
+    }
+}
+
+impl From<LineError> for io::Error {
+    fn from(error: LineError) -> Self {
+        error.0
+    }
+}
+
 impl ErrorType for Line {
-    type Error = io::Error;
+    type Error = LineError;
 }
 
 impl ReadReady for Line {
-    fn read_ready(&mut self) -> io::Result<bool> {
-        self.is_ready(PollFlags::IN)
+    fn read_ready(&mut self) -> Result<bool, LineError> {
+        Ok(self.is_ready(PollFlags::IN)?)
     }
 }
 
 impl Read for Line {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        (&*self.0).read(into)
+    fn read(&mut self, into: &mut [u8]) -> Result<usize, LineError> {
+        Ok((&*self.0).read(into)?)
     }
 }
 
 impl WriteReady for Line {
-    fn write_ready(&mut self) -> io::Result<bool> {
-        self.is_ready(PollFlags::OUT)
+    fn write_ready(&mut self) -> Result<bool, LineError> {
+        Ok(self.is_ready(PollFlags::OUT)?)
     }
 }
 
 impl Write for Line {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        (&*self.0).write(bytes)
+    fn write(&mut self, bytes: &[u8]) -> Result<usize, LineError> {
+        Ok((&*self.0).write(bytes)?)
     }
 
-    fn flush(&mut self) -> io::Result<()> {
+    fn flush(&mut self) -> Result<(), LineError> {
         Ok(())
     }
 }
