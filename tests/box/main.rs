@@ -21,3 +21,4 @@ mod marks;
 mod panel;
 mod rtmp;
 mod shows;
+mod tsl;

@@ -195,6 +195,10 @@ fn two_panels_of_one_name_show_the_same_truth_and_the_last_press_wins() {
     let both = |status: &Value| (0..2).all(|place| panel(status, place)["state"] == "connected");
     let status = cuebox.wait("both are connected", 10, both);
     assert_eq!((&panel(&status, 0)["name"], &panel(&status, 1)["name"]), (&"stage".into(), &"stage (2)".into()));
+    // A panel tests its lamps first, and tells of no key meanwhile.
+    for sim in [&first, &second] {
+        sim.shows("slot 1 is on air", "red off off off off off");
+    }
     first.press(2);
     second.press(4);
     cuebox.wait("slot 4 is on air", 10, |status| status["program"]["on_air"] == 4);
