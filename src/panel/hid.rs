@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::desk::Desk;
-use super::keypad;
+use super::{deck, keypad};
 
 /// How often it is looked for.
 const LOOKS: Duration = Duration::from_secs(1);
@@ -23,16 +23,26 @@ pub(super) async fn serve(fresh: Desk) {
     loop {
         tokio::select! {
             _ = looks.tick() => {
-                let nodes: BTreeSet<PathBuf> = keypad::nodes().into_iter().collect();
+                let nodes: BTreeSet<PathBuf> = keypad::nodes().into_iter().chain(deck::nodes()).collect();
                 for node in nodes.difference(&known) {
+                    let mut desk = |id: &String| left.remove(id).unwrap_or_else(|| fresh.clone());
                     if let Some(pad) = keypad::open(node) {
-                        let desk = left.remove(&pad.id).unwrap_or_else(|| fresh.clone());
+                        let desk = desk(&pad.id);
                         served.spawn(keypad::serve(pad, desk));
+                    } else if let Some(deck) = deck::open(node) {
+                        let desk = desk(&deck.id);
+                        served.spawn(deck::serve(deck, desk));
                     }
                 }
                 known = nodes;
             }
-            Some(Ok((id, desk))) = served.join_next() => drop(left.insert(id, desk)),
+            Some(gone) = served.join_next() => match gone {
+                Ok((id, desk)) => drop(left.insert(id, desk)),
+                // The panic of one is the panic of all: everything is let go of, and found again.
+                Err(error) => if let Ok(panic) = error.try_into_panic() {
+                    std::panic::resume_unwind(panic);
+                },
+            },
         }
     }
 }

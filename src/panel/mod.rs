@@ -8,11 +8,12 @@
 //! | `desk` | one panel's keys, lamps and report, whatever it is connected by |
 //! | `serial`, `usb` | panels on serial lines, found by path or by USB identity |
 //! | `gpio` | keys and LEDs on the machine's own pins |
-//! | `hid`, `keypad` | USB number pads, taken as they are plugged in |
+//! | `hid`, `keypad`, `deck` | USB number pads and Stream Decks, taken as they are plugged in |
 //! | `tsl` | tally for other people's lamps over the network |
 //!
 //! A panel may come and go at any time. A task that panics is started again, and the director is told.
 
+mod deck;
 mod desk;
 mod gpio;
 mod hid;
