@@ -20,7 +20,7 @@ pub fn run(slots: &str, seconds: &str, folder: &str) {
     requirements::check().expect("all elements are there");
     let slots: u8 = slots.parse().expect("a number of slots");
     let seconds = seconds.parse().expect("a number of seconds");
-    let context = context();
+    let context = context(1920, 1080);
     let actors: Vec<Actor> = (1..=slots).filter_map(SlotId::new).map(|slot| source(&context, slot)).collect();
     let recordings: Vec<_> = (0..=slots).map(|n| recording(&context, n.max(1), n, Path::new(folder))).collect();
     super::meter::wait(Duration::from_secs(seconds));
@@ -30,10 +30,10 @@ pub fn run(slots: &str, seconds: &str, folder: &str) {
     actors.iter().for_each(Actor::stop);
 }
 
-pub fn context() -> Context {
+pub fn context(width: u32, height: u32) -> Context {
     let (events, mut inbox) = tokio::sync::mpsc::unbounded_channel();
     std::thread::spawn(move || while inbox.blocking_recv().is_some() {});
-    let format = ShowFormat { width: 1920, height: 1080, grid: Grid::new(30) };
+    let format = ShowFormat { width, height, grid: Grid::new(30) };
     Context::new(format, std::path::PathBuf::new(), Arc::new(Configured), events)
 }
 

@@ -6,19 +6,44 @@
 #![expect(
     clippy::expect_used,
     clippy::unwrap_used,
+    clippy::panic,
     clippy::print_stdout,
     clippy::print_stderr,
     reason = "a bench prints, and stops where it cannot measure"
 )]
 
+mod air;
 mod bare;
+mod bare_air;
 mod cut;
 mod failover;
-#[expect(dead_code, reason = "shared with the box's tests, which listen to the sound as well")]
-#[path = "../../tests/box/marks.rs"]
-mod marks;
 mod meter;
 mod service;
+
+// The bench of the wire tests, of which the figures use a part.
+#[path = "../../tests/wire/bench.rs"]
+mod bench;
+#[allow(dead_code, reason = "shared with the tests of the box")]
+#[path = "../../tests/box/harness.rs"]
+mod harness;
+#[allow(dead_code, reason = "shared with the wire tests")]
+#[path = "../../tests/wire/lab.rs"]
+mod lab;
+#[allow(dead_code, reason = "shared with the tests of the box")]
+#[path = "../../tests/box/marks.rs"]
+mod marks;
+#[allow(dead_code, reason = "shared with the wire tests")]
+#[path = "../../tests/wire/seen.rs"]
+mod seen;
+#[allow(dead_code, reason = "shared with the wire tests")]
+#[path = "../../tests/wire/servers.rs"]
+mod servers;
+#[allow(dead_code, reason = "shared with the wire tests")]
+#[path = "../../tests/wire/stage.rs"]
+mod stage;
+#[allow(dead_code, reason = "shared with the wire tests")]
+#[path = "../../tests/wire/viewer.rs"]
+mod viewer;
 
 use std::path::PathBuf;
 
@@ -31,17 +56,19 @@ fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
     match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["bare", slots, seconds, folder] => bare::run(slots, seconds, folder),
+        ["bare-air", host, token, seconds] => bare_air::run(host, token, seconds),
         [] => all(),
         figures => figures.iter().for_each(|figure| one(figure)),
     }
 }
 
+const FIGURES: &[&str] =
+    &["cpu", "inputs", "cut", "failover", "start", "latency", "join", "legs", "outages", "reconnects"];
+
 fn all() {
     println!("| figure | reach | measured | reference, same run |");
     println!("|---|---|---|---|");
-    for figure in ["cpu", "inputs", "cut", "failover", "start"] {
-        one(figure);
-    }
+    FIGURES.iter().for_each(|figure| one(figure));
 }
 
 fn one(figure: &str) {
@@ -51,7 +78,12 @@ fn one(figure: &str) {
         "cut" => cut::latency(),
         "failover" => failover::gap(),
         "start" => service::start(),
-        other => eprintln!("no figure is named {other}: cpu, inputs, cut, failover, start"),
+        "latency" => air::latency(),
+        "join" => air::join(),
+        "legs" => air::legs(),
+        "outages" => air::outages(),
+        "reconnects" => air::reconnects(),
+        other => eprintln!("no figure is named {other}: {}", FIGURES.join(", ")),
     }
     let _ = std::fs::remove_dir_all(scratch());
 }

@@ -1,6 +1,11 @@
 //! What a leg needs to be let in, and who can get it. The trait lies here so that the publisher and the platform's
 //! client need not know each other.
 
+pub mod choice;
+pub mod exchange;
+pub mod jwt;
+pub mod keep;
+
 use crate::config::{LegConfig, LegTarget, LivekitTarget, Secret, TokenSource, Url, WhipTarget};
 
 /// What opens a server's door.

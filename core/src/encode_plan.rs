@@ -7,6 +7,9 @@
 //! 2. the slot recordings shrink, all alike, to 3/4, 1/2, 3/8, 1/4 of the show's width and height;
 //! 3. slot recordings are refused, highest number first.
 //!
+//! The small encodes of slots for the legs that publish them come last: they take what room is left, nothing is conceded
+//! for them, and they are the first to be refused.
+//!
 //! What never changes: the size of stream and program recording (a size change inside a recording spoils it), and the
 //! frame rate of anything (frame *n* of every recording is the same instant).
 
@@ -35,6 +38,8 @@ pub struct Wishes {
     pub program_record: bool,
     /// Slots that are recorded.
     pub slots: BTreeSet<SlotId>,
+    /// Slots that are published beside the program.
+    pub slot_streams: BTreeSet<SlotId>,
 }
 
 /// What one encode job may use.
@@ -98,6 +103,12 @@ const SHRINKS: [(u32, u32); 5] = [(1, 1), (3, 4), (1, 2), (3, 8), (1, 4)];
 /// bits for a pixel.
 const LEAST_SLOT_BPS: u64 = 500_000;
 
+/// Widest and highest picture of a slot that is published beside the program: a tile of a viewer's page.
+const SLOT_STREAM_SIZE: (u32, u32) = (640, 360);
+/// Bits per second of such a slot: what a sender of the web gives 640x360 lies between 300 and 800 kbit/s; below the
+/// least the picture is not worth its place.
+pub const SLOT_STREAM_BPS: std::ops::RangeInclusive<u64> = 100_000..=400_000;
+
 /// Makes the plan. The same input gives the same plan; an unlimited encoder takes everything as wished.
 pub fn plan(encoders: &Encoders, wishes: &Wishes) -> Plan {
     if encoders.working.is_empty() {
@@ -109,11 +120,11 @@ pub fn plan(encoders: &Encoders, wishes: &Wishes) -> Plan {
     let mut limit = None;
     for attempt in std::iter::once(first).chain(shared) {
         let mut plan = attempt.place(encoders, wishes, &wishes.slots);
-        if plan.refused.is_empty() {
+        if plan.must_haves_refused().next().is_none() {
             attempt.note(&mut plan, wishes, limit.as_deref());
             return plan;
         }
-        limit = limit.or_else(|| plan.refused.values().next().cloned());
+        limit = limit.or_else(|| plan.must_haves_refused().next().cloned());
     }
     drop_slots(encoders, wishes, may_share, limit.as_deref())
 }
@@ -144,7 +155,9 @@ fn nothing_works(encoders: &Encoders, wishes: &Wishes) -> Plan {
     };
     let program = [(wishes.stream, EncodeJob::Stream), (wishes.program_record, EncodeJob::ProgramRecord)];
     let program = program.into_iter().filter(|(wished, _)| *wished).map(|(_, job)| job);
-    let jobs = program.chain(wishes.slots.iter().map(|slot| EncodeJob::Slot(*slot)));
+    let recorded = wishes.slots.iter().map(|slot| EncodeJob::Slot(*slot));
+    let published = wishes.slot_streams.iter().map(|slot| EncodeJob::SlotStream(*slot));
+    let jobs = program.chain(recorded).chain(published);
     Plan { refused: jobs.map(|job| (job, why.clone())).collect(), ..Plan::default() }
 }
 
@@ -181,6 +194,10 @@ impl Attempt {
         for slot in slots {
             plan.put(EncodeJob::Slot(*slot), grant_first(&mut rooms, size, wishes.fps, control));
         }
+        let control = RateControl::Stream { min_bps: *SLOT_STREAM_BPS.start(), max_bps: *SLOT_STREAM_BPS.end() };
+        for slot in &wishes.slot_streams {
+            plan.put(EncodeJob::SlotStream(*slot), grant_first(&mut rooms, small_size(full), wishes.fps, control));
+        }
         plan
     }
 
@@ -214,12 +231,30 @@ impl Attempt {
 }
 
 impl Plan {
+    /// Why the jobs were refused that concessions are made for.
+    fn must_haves_refused(&self) -> impl Iterator<Item = &String> {
+        self.refused.iter().filter(|(job, _)| !matches!(job, EncodeJob::SlotStream(_))).map(|(_, why)| why)
+    }
+
     fn put(&mut self, job: EncodeJob, placed: Result<Grant, String>) {
         match placed {
             Ok(grant) => drop(self.grants.insert(job, grant)),
             Err(why) => drop(self.refused.insert(job, why)),
         }
     }
+}
+
+/// The show's shape within [`SLOT_STREAM_SIZE`], even in both directions; never larger than the show.
+fn small_size((width, height): (u32, u32)) -> (u32, u32) {
+    let (most_w, most_h) = SLOT_STREAM_SIZE;
+    if width <= most_w && height <= most_h {
+        return (width, height);
+    }
+    let (w, h) = (u64::from(width.max(1)), u64::from(height.max(1)));
+    // The tighter of the two sides decides.
+    let (part, whole) = if u64::from(most_w) * h <= u64::from(most_h) * w { (most_w, w) } else { (most_h, h) };
+    let side = |full: u64| u32::try_from((full * u64::from(part) / whole) & !1).unwrap_or(most_w).max(2);
+    (side(w), side(h))
 }
 
 /// In proportion to the picture's area.

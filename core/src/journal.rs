@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `snapshot` | the whole director, secrets masked; the first line of every file |
 //! | `event` | an event and when it was handled, written before the director acts on it |
+//! | `settings` | what is to outlive the process, when that changed |
 //! | `status` | the fingerprint of the status that an event led to, when that changed |
 //!
 //! Counters come twenty times a second and mostly change nothing. Those that the director did not notice are kept
@@ -21,6 +22,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::director::{Director, Event, Job, Progress};
+use crate::settings::Settings;
 use crate::status::Status;
 use crate::time::Mono;
 
@@ -46,6 +48,7 @@ pub enum Record {
         at: Mono,
         hash: String,
     },
+    Settings(Settings),
 }
 
 /// Turns events into lines. Call [`Journal::before`] and [`Journal::after`] around each [`Director::handle`].
@@ -58,6 +61,8 @@ pub struct Journal {
     /// The running event carries a configuration.
     configured: bool,
     status: u64,
+    /// As they stand in the open file.
+    settings: Option<Settings>,
     bytes: usize,
 }
 
@@ -65,6 +70,7 @@ impl Journal {
     /// The first line of a file, also of the very first.
     pub fn open(&mut self, director: &Director, now: Mono) -> String {
         self.bytes = 0;
+        self.settings = None;
         self.pending.clear();
         self.status = hash(&director.status());
         self.line(&Record::Snapshot { at: now, director: Box::new(director.clone()) })
@@ -115,13 +121,25 @@ impl Journal {
         if self.configured {
             self.pending.clear();
             self.status = hash(&director.status());
-            return vec![self.line(&Record::Snapshot { at: now, director: Box::new(director.clone()) })];
+            lines = vec![self.line(&Record::Snapshot { at: now, director: Box::new(director.clone()) })];
+            lines.extend(self.changed_settings(director));
+            return lines;
         }
         let status = if director.noticed() { hash(&director.status()) } else { self.status };
         if std::mem::replace(&mut self.status, status) != status {
             lines.push(self.line(&Record::Status { at: now, hash: format!("{status:016x}") }));
         }
+        lines.extend(self.changed_settings(director));
         lines
+    }
+
+    fn changed_settings(&mut self, director: &Director) -> Option<String> {
+        let settings = director.noticed().then(|| director.settings()).flatten()?;
+        if self.settings.as_ref() == Some(&settings) {
+            return None;
+        }
+        self.settings = Some(settings.clone());
+        Some(self.line(&Record::Settings(settings)))
     }
 
     /// The file is full: a new one is to be opened.
@@ -157,6 +175,16 @@ impl Journal {
         self.bytes += line.len() + 1;
         line
     }
+}
+
+/// The last settings in a file of a journal. `None` where there are none: then those of the file before hold.
+pub fn last_settings(file: &str) -> Option<Settings> {
+    // Most lines are something else, and a snapshot is large: the beginning tells.
+    let lines = file.lines().rev().filter(|line| line.starts_with("{\"settings\":"));
+    lines.filter_map(|line| serde_json::from_str(line).ok()).find_map(|record| match record {
+        Record::Settings(settings) => Some(settings),
+        Record::Snapshot { .. } | Record::Event { .. } | Record::Status { .. } => None,
+    })
 }
 
 /// What is wrong with a journal.
@@ -218,6 +246,7 @@ impl<'a, I: Iterator<Item = &'a str>> Replay<I> {
                 }
                 return Ok(None);
             }
+            Record::Settings(_) => return Ok(None),
         };
         let status = self.director.as_ref().map(|director| director.status());
         if status == self.status {

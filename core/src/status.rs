@@ -248,4 +248,16 @@ pub struct LegGauges {
     pub bitrate_bps: u64,
     pub rtt_ms: Option<u32>,
     pub lost_percent: f64,
+    /// As the server judges it, where it does.
+    pub quality: Option<LinkQuality>,
+}
+
+/// A server's judgement of what reaches it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LinkQuality {
+    Excellent,
+    Good,
+    Poor,
+    Lost,
 }

@@ -5,11 +5,17 @@ use std::time::Duration;
 
 use cuebox_core::director::{Director, Event};
 use cuebox_core::ids::Ticket;
-use cuebox_core::journal::{FILES, Journal};
+use cuebox_core::journal::{FILES, Journal, last_settings};
+use cuebox_core::settings::Settings;
 use cuebox_core::time::Mono;
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::supervise::journal::JournalWriter;
+use crate::supervise::journal::{JournalWriter, newest};
+
+/// What operators had set when the process before ended, however it ended.
+pub fn settings(data_dir: &Path) -> Option<Settings> {
+    newest(data_dir, last_settings)
+}
 
 pub struct Keeper {
     journal: Journal,

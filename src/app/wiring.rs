@@ -4,10 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cuebox_core::board::{Board, Candidate};
+use cuebox_core::board::Board;
 use cuebox_core::command::Envelope;
 use cuebox_core::config::HttpConfig;
-use cuebox_core::credentials::Configured;
 use cuebox_core::director::{Director, Event};
 use cuebox_core::document::{Life, Snapshot};
 use cuebox_core::grid::Grid;
@@ -16,16 +15,18 @@ use cuebox_core::status::Gauges;
 use cuebox_core::time::Mono;
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::Value;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
 use super::banner::Banner;
 use super::cycle::Cycle;
-use super::journal::Keeper;
+use super::journal::{self, Keeper};
 use super::{Job, RunError, fault};
 use crate::console::{Answers, Console, ConsoleHandle, Deps, Shows, SubmitError};
 use crate::devices::{self, DeviceWatch};
 use crate::media::{self, Media, timing::ShowFormat};
 use crate::panel::{self, Panels};
+use crate::platform::Platform;
 use crate::supervise::{board, clock};
 use crate::vault::{VaultConfig, VaultHandle, VaultReader, boot_id};
 
@@ -57,11 +58,15 @@ pub fn start(job: Job) -> Result<Cycle, RunError> {
     }
     let program = &config.program;
     let format = ShowFormat { width: program.width, height: program.height, grid: Grid::new(program.fps) };
-    let media = Arc::new(Media::start(format, data_dir.clone(), Arc::new(Configured), sender.clone())?);
+    let credentials = Arc::new(Platform::start(Handle::current(), &config.box_id, clock::read));
+    let media = Arc::new(Media::start(format, data_dir.clone(), credentials, sender.clone())?);
     probe_encoders(data_dir.clone(), sender.clone())?;
     let devices = devices::watch(sender.clone())?;
 
-    let director = Director::new(config.clone(), seed(), started);
+    let mut director = Director::new(config.clone(), seed(), started);
+    if let Some(settings) = journal::settings(&data_dir) {
+        director.restore(settings);
+    }
     let shown = Arc::new(director.status());
     let (snapshots, newest) = watch::channel(Snapshot { status: shown.clone(), gauges: Arc::new(Gauges::default()) });
     let journal = Keeper::start(&data_dir, &director, started, sender.clone()).map_err(RunError::Runtime)?;
@@ -162,8 +167,8 @@ fn picture(media: Arc<Media>) -> Arc<dyn Fn(Track) -> Option<Arc<[u8]>> + Send +
 fn probe_encoders(data_dir: PathBuf, sender: mpsc::UnboundedSender<Event>) -> Result<(), RunError> {
     let board = Board::detect(&board::machine())?;
     let probe = move || {
-        let candidates: Vec<_> = board.encoder_candidates().iter().map(Candidate::working).collect();
-        let encoders = media::encode::probe(&board.id, &candidates, Some(&data_dir.join("encoders.json")));
+        let encoders =
+            media::encode::probe(&board.id, board.encoder_candidates(), Some(&data_dir.join("encoders.json")));
         let _ = sender.send(Event::EncodersProbed(encoders));
     };
     std::thread::Builder::new().name("probe".to_owned()).spawn(probe).map_err(RunError::Runtime)?;

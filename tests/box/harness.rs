@@ -69,6 +69,11 @@ impl CueBox {
     }
 
     pub fn spawn(folder: &Folder, config: &str, environment: &[(&str, &str)]) -> Self {
+        Self::spawn_as(Command::new(program()), folder, config, environment)
+    }
+
+    /// `command` is what becomes the program: the program itself, or whatever executes it elsewhere.
+    pub fn spawn_as(mut command: Command, folder: &Folder, config: &str, environment: &[(&str, &str)]) -> Self {
         let file = folder.path().join("cuebox.toml");
         let data = folder.path().join("data");
         let head = format!(
@@ -77,15 +82,11 @@ impl CueBox {
             folder.path().join("control.sock").display()
         );
         std::fs::write(&file, head + config).unwrap();
-        Self::spawn_from(&file, &data, folder, environment)
-    }
-
-    pub fn spawn_from(file: &Path, data: &Path, folder: &Folder, environment: &[(&str, &str)]) -> Self {
         let log = folder.path().join("log.txt");
         let sink = std::fs::File::options().create(true).append(true).open(&log).unwrap();
-        let child = Command::new(program())
+        let child = command
             .args(["run", "--config"])
-            .arg(file)
+            .arg(&file)
             .envs(environment.iter().copied())
             .env("CUEBOX_LOG", "info")
             .stdin(Stdio::null())
@@ -93,7 +94,7 @@ impl CueBox {
             .stderr(sink)
             .spawn()
             .unwrap();
-        Self { child, config: file.to_owned(), data: data.to_owned(), log }
+        Self { child, config: file, data, log }
     }
 
     pub fn pid(&self) -> u32 {

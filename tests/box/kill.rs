@@ -64,6 +64,35 @@ fn killed_at_twenty_random_moments_every_file_plays_up_to_a_second_before() {
     }
 }
 
+#[test]
+fn what_was_set_before_a_kill_is_found_again() {
+    let _alone = alone();
+    let folder = Folder::new("settings");
+    let config = five_cameras("");
+    let cuebox = CueBox::start(&folder, &config);
+    cuebox.wait_live(5);
+    cuebox.done(&["rename", "2", "Altar, left"]);
+    cuebox.done(&["audio", "gain", "2", "-6"]);
+    cuebox.done(&["audio", "mute", "4", "on"]);
+    cuebox.done(&["cut", "3"]);
+    // Killed as soon as it was said to be done.
+    cuebox.kill();
+
+    let cuebox = CueBox::start(&folder, &config);
+    let status = cuebox.wait("slot 3 is on air again", 30, |status| status["program"]["on_air"] == 3);
+    assert_eq!(status["slots"][1]["name"], "Altar, left");
+    let audio = &status["audio"]["slots"];
+    assert_eq!((&audio["2"]["gain_db"], &audio["4"]["mute"]), (&(-6.0).into(), &true.into()), "{audio}");
+    cuebox.stop();
+
+    // The show was ended in order: the next one begins as configured, under the names that were given.
+    let cuebox = CueBox::start(&folder, &config);
+    let status = cuebox.wait("slot 1 is on air", 30, |status| status["program"]["on_air"] == 1);
+    let audio = &status["audio"]["slots"];
+    assert_eq!((&status["slots"][1]["name"], &audio["4"]["mute"]), (&"Altar, left".into(), &false.into()), "{audio}");
+    cuebox.stop();
+}
+
 fn end_of(entry: &serde_json::Value) -> u64 {
     entry["first_frame"].as_u64().unwrap() + entry["frames"].as_u64().unwrap()
 }

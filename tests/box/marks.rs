@@ -1,7 +1,8 @@
 //! Reads frame marks and the flash-and-burst of the test source back from recorded files, with ffmpeg's decoder.
 
+use std::io::{BufReader, Read};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// The marks of one decoded frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,6 +10,8 @@ pub struct Mark {
     pub slot: u8,
     /// Low 24 bits of the frame number.
     pub frame: u32,
+    /// CLOCK_MONOTONIC when the picture was made, ms, modulo 2^32.
+    pub pushed_ms: u32,
 }
 
 fn crc8(bytes: &[u8]) -> u8 {
@@ -47,8 +50,13 @@ pub fn read(file: &Path, width: usize, height: usize) -> Vec<Option<Mark>> {
     raw.chunks_exact(width * rows)
         .map(|luma| {
             let first = row(luma, width, cell_width, 0, cell_height);
-            let valid = crc8(&first[..4]) == first[4] && first[0] >> 4 == 0b1010;
-            valid.then(|| Mark { slot: first[0] & 15, frame: u32::from_be_bytes([0, first[1], first[2], first[3]]) })
+            let second = row(luma, width, cell_width, cell_height, cell_height);
+            let valid = |row: &[u8; 5]| crc8(&row[..4]) == row[4];
+            (valid(&first) && valid(&second) && first[0] >> 4 == 0b1010).then(|| Mark {
+                slot: first[0] & 15,
+                frame: u32::from_be_bytes([0, first[1], first[2], first[3]]),
+                pushed_ms: u32::from_be_bytes([second[0], second[1], second[2], second[3]]),
+            })
         })
         .collect()
 }
@@ -81,21 +89,28 @@ pub fn flashes(file: &Path, width: usize, height: usize, fps: f64) -> Vec<f64> {
 }
 
 /// Times in seconds at which a burst begins, on the picture's time axis.
+#[track_caller]
 pub fn bursts(file: &Path) -> Vec<f64> {
-    let raw = ffmpeg(
-        file,
-        &["-map", "0:a:0", "-af"],
-        "aresample=48000:async=1:first_pts=0",
-        &["-f", "f32le", "-ac", "1", "-"],
-    );
-    let samples: Vec<f32> = raw.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+    let mut decoder = Command::new("ffmpeg")
+        .args(["-v", "error", "-i"])
+        .arg(file)
+        .args(["-map", "0:a:0", "-af", "aresample=48000:async=1:first_pts=0", "-f", "f32le", "-ac", "1", "-"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     let threshold = 10f32.powf(-14.0 / 20.0);
     let mut found: Vec<f64> = Vec::new();
-    for (n, sample) in samples.iter().enumerate() {
+    let mut samples = BufReader::with_capacity(1 << 16, decoder.stdout.take().unwrap());
+    let mut bytes = [0; 4];
+    let mut n = 0u64;
+    // Hours of samples are too many to be held.
+    while samples.read_exact(&mut bytes).is_ok() {
         let at = n as f64 / 48_000.0;
-        if sample.abs() > threshold && found.last().is_none_or(|last| at - last > 0.5) {
+        if f32::from_le_bytes(bytes).abs() > threshold && found.last().is_none_or(|last| at - last > 0.5) {
             found.push(at);
         }
+        n += 1;
     }
+    assert!(decoder.wait().unwrap().success(), "{}", file.display());
     found
 }

@@ -1,84 +1,13 @@
 //! The RTMP leg against a real nginx with its RTMP module: read back, killed, wedged, restarted, refused.
 
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::harness::{CueBox, Folder, alone, five_cameras, segments, signal, until};
-
-/// A real nginx on a free loopback port; SIGKILLed when dropped.
-struct Nginx {
-    child: Child,
-    port: u16,
-    conf: PathBuf,
-}
-
-impl Nginx {
-    fn start(folder: &Folder) -> Self {
-        let port = free_port();
-        let conf = folder.path().join("nginx.conf");
-        let root = folder.path().display();
-        std::fs::write(
-            &conf,
-            format!(
-                "load_module /usr/lib/nginx/modules/ngx_rtmp_module.so;\n\
-                 daemon off; master_process off; worker_processes 1; pid {root}/nginx.pid; error_log {root}/nginx.log info;\n\
-                 events {{ worker_connections 64; }}\n\
-                 rtmp {{ server {{ listen 127.0.0.1:{port}; chunk_size 4096; application live {{ live on; record off; }} }} }}\n"
-            ),
-        )
-        .unwrap();
-        let child = launch(&conf, folder);
-        let nginx = Self { child, port, conf };
-        nginx.wait_listening();
-        nginx
-    }
-
-    fn wait_listening(&self) {
-        until("nginx listens", 15, || std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok());
-    }
-
-    fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
-    fn restart(&mut self, folder: &Folder) {
-        self.child = launch(&self.conf, folder);
-        self.wait_listening();
-    }
-
-    fn url(&self) -> String {
-        format!("rtmp://127.0.0.1:{}/live", self.port)
-    }
-}
-
-impl Drop for Nginx {
-    fn drop(&mut self) {
-        let _ = Command::new("kill").args(["-CONT", &self.child.id().to_string()]).status();
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn launch(conf: &PathBuf, folder: &Folder) -> Child {
-    Command::new("/usr/sbin/nginx")
-        .arg("-c")
-        .arg(conf)
-        .arg("-p")
-        .arg(folder.path())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
+use super::harness::{CueBox, Folder, alone, five_cameras, segments};
+use super::servers::{Authority, Nginx, free_port};
 
 fn with_leg(url: &str) -> String {
     five_cameras(&format!(
@@ -135,18 +64,18 @@ fn viewers_of_the_rtmp_server_get_picture_and_sound_whatever_happens_to_it_meanw
     });
     assert!(leg(&status)["next_try_s"].as_f64().is_some() || leg(&status)["state"] == "trying");
 
-    nginx.restart(&folder);
+    nginx.restart();
     cuebox.wait("the leg carries again", 60, |status| leg(status)["state"] == "carrying");
     let (codecs, frames) = watch(&nginx.url(), 4);
     assert_eq!(codecs, ["h264", "aac"]);
     assert!(frames >= 60, "after the restart a viewer got {frames} frames in 4 s");
 
-    signal(nginx.child.id(), "STOP");
+    nginx.signal("STOP");
     let wedged = Instant::now();
     cuebox.wait("the wedged server is seen", 40, |status| leg(status)["state"] != "carrying");
     println!("wedged server seen after {:.1?}", wedged.elapsed());
     assert!(wedged.elapsed() < Duration::from_secs(25));
-    signal(nginx.child.id(), "CONT");
+    nginx.signal("CONT");
     cuebox.wait("the leg carries after the wedge", 90, |status| leg(status)["state"] == "carrying");
 
     let show = cuebox.show();
@@ -201,4 +130,30 @@ fn a_leg_is_switched_off_and_on_without_touching_the_recording() {
     let show = cuebox.show();
     cuebox.stop();
     assert_eq!(segments(&show, "program").len(), 1);
+}
+
+#[test]
+fn a_leg_with_tls_trusts_the_authority_of_its_file_and_no_other() {
+    let _alone = alone();
+    let folder = Folder::new("rtmps");
+    let (ours, foreign) = (Authority::new(&folder, "ours"), Authority::new(&folder, "foreign"));
+    let nginx = Nginx::with_tls(&folder, &[&ours, &foreign]);
+    let leg_of = |name: &str, url: String| {
+        format!(
+            "[[leg]]\nname = \"{name}\"\nkind = \"rtmp\"\nurl = \"{url}\"\nstream_key = \"{name}\"\nca_file = \"{}\"\n",
+            ours.certificate.display()
+        )
+    };
+    let legs = leg_of("wedding", nginx.tls_url(0)) + &leg_of("stranger", nginx.tls_url(1));
+    let cuebox = CueBox::start(&folder, &five_cameras(&legs));
+    // Legs are listed by name.
+    let status = cuebox.wait("one leg carries and the other says why not", 60, |status| {
+        let why = status["legs"][0]["why"].as_str().unwrap_or_default();
+        status["legs"][1]["state"] == "carrying" && why.contains("certificate")
+    });
+    assert_ne!(status["legs"][0]["state"], "carrying");
+    let (codecs, frames) = watch(&nginx.url(), 4);
+    assert_eq!(codecs, ["h264", "aac"]);
+    assert!(frames >= 60, "a viewer got {frames} frames in 4 s");
+    cuebox.stop();
 }

@@ -7,7 +7,12 @@ cuebox=/tmp/cuebox
 
 setup() {
   set -u
+  # What drivers complain of stays in the ring: each line on the emulated console would stop the guest for a while.
+  dmesg -n 1
   mkdir -p "$data" /run/cuebox
+  mkfifo /tmp/never /tmp/questions /tmp/answers
+  # For reading and writing, so that opening waits for nobody.
+  exec 5<>/tmp/never 6<>/tmp/questions 7<>/tmp/answers
   # From the share into memory: the share is slow, and the binary is read page by page.
   cp /out/cuebox "$cuebox"
   cp /out/gst-registry.bin /tmp/gst-registry.bin
@@ -15,7 +20,14 @@ setup() {
 }
 
 # Seconds since boot: the clock that frames are counted on.
-up() { cut -d' ' -f1 /proc/uptime; }
+up() {
+  local now
+  read -r now _ </proc/uptime
+  echo "$now"
+}
+
+# pause SECONDS: without a process, which here takes as long as a frame.
+pause() { read -rt "$1" -u 5 || true; }
 
 say() { echo "[$(up)] $*"; }
 
@@ -35,30 +47,23 @@ wait_for() {
     say "$what"
     return
   fi
-  end=$(awk -v s="$seconds" '{ print $1 + s }' /proc/uptime)
+  end=$((SECONDS + seconds))
   until "$@"; do
-    awk -v end="$end" '{ exit !($1 > end) }' /proc/uptime && die "$what: not within $seconds s"
-    sleep 0.1
+    [ $SECONDS -le $end ] || die "$what: not within $seconds s"
+    pause 0.1
   done
   say "$what"
 }
 
 ctl() { "$cuebox" ctl --socket "$socket" "$@"; }
 
-# becomes SECONDS PYTHON-EXPRESSION: waits until it holds of the newest status document, `s`. One process for all of the
-# wait: starting Python costs the guest as much as encoding several frames.
-becomes() { python3 -c "
-import json, sys, time
-end = time.monotonic() + $1
-while time.monotonic() < end:
-    with open('/tmp/status.jsonl') as lines:
-        newest = lines.readlines()[-1:]
-    if newest and newest[0].endswith('\\n'):
-        s = json.loads(newest[0])
-        if $2:
-            sys.exit(0)
-    time.sleep(0.1)
-sys.exit(1)"; }
+# becomes SECONDS PYTHON-EXPRESSION: waits until it holds of the newest status document, `s`.
+becomes() {
+  local answer
+  printf '%s\t%s\n' "$1" "$2" >&6
+  # Longer than the answer can take: the reader asks the box with a limit of its own.
+  read -rt $(($1 + 20)) -u 7 answer && [ "$answer" = yes ]
+}
 
 # Starts the box, and beside it a reader that notes every change of its status with the time.
 start_cuebox() {
@@ -67,7 +72,8 @@ start_cuebox() {
   cuebox_pid=$!
   wait_for 60 "the control socket is there" test -S "$socket"
   : >/tmp/status.jsonl
-  python3 /out/kernel/follow_status.py "$socket" >/tmp/status.jsonl 2>/out/follow_status.log &
+  python3 /out/kernel/follow_status.py "$socket" /tmp/answers </tmp/questions >/tmp/status.jsonl \
+    2>/out/follow_status.log &
   follow_pid=$!
   wait_for 60 "the status can be read" test -s /tmp/status.jsonl
 }
@@ -86,6 +92,7 @@ stop_cuebox() {
 }
 
 hand_over() {
+  dmesg >/out/dmesg.log
   cp /tmp/status.jsonl /out/ 2>/dev/null
   cp -r "$data" /out/data
 }

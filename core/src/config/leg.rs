@@ -37,6 +37,26 @@ impl LegTarget {
             Self::Whip(_) => "whip",
         }
     }
+
+    /// Where it goes; `None` where a service tells that.
+    pub const fn url(&self) -> Option<&Url> {
+        match self {
+            Self::Rtmp(RtmpTarget::Fixed { url, .. }) => Some(url),
+            Self::Rtmp(RtmpTarget::Ingress(_)) => None,
+            Self::Livekit(LivekitTarget { url, .. }) => url.as_ref(),
+            Self::Srt(SrtTarget { url, .. }) | Self::Whip(WhipTarget { url, .. }) => Some(url),
+        }
+    }
+
+    /// The service that is asked before it can connect.
+    pub const fn service(&self) -> Option<&Service> {
+        match self {
+            Self::Rtmp(RtmpTarget::Ingress(Ingress { service, .. }))
+            | Self::Livekit(LivekitTarget { token: TokenSource::Service(service), .. })
+            | Self::Whip(WhipTarget { token: Some(TokenSource::Service(service)), .. }) => Some(service),
+            Self::Rtmp(_) | Self::Livekit(_) | Self::Srt(_) | Self::Whip(_) => None,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -57,7 +77,8 @@ pub struct LivekitTarget {
     pub identity: String,
     pub publish: Publish,
     pub token: TokenSource,
-    /// `stun:` or `turn:` addresses beside those of the server. Empty: only the server's.
+    /// `stun://HOST:PORT`, `turn://USER:PASSWORD@HOST:PORT` or `turns://…`, with `?transport=udp|tcp` where needed,
+    /// beside those of the server. Empty: only the server's.
     pub ice_servers: Vec<Url>,
 }
 
@@ -84,7 +105,7 @@ pub enum TokenSource {
 /// A platform's HTTP service, and how it is asked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Service {
-    /// `https://…`, or `http://…` to a loopback address.
+    /// The whole address of the call: `https://…`, or `http://…` to a loopback address.
     pub url: Url,
     /// Name of the header that carries the key; `Authorization` carries it as a bearer token.
     pub header: String,
@@ -142,5 +163,6 @@ pub struct WhipTarget {
     /// Room and identity of a token that is made for a LiveKit server's own endpoint.
     pub room: Option<String>,
     pub identity: String,
+    /// As [`LivekitTarget::ice_servers`].
     pub ice_servers: Vec<Url>,
 }

@@ -21,6 +21,7 @@ pub use leg::{
     Ingress, LegConfig, LegTarget, LivekitTarget, Publish, RtmpTarget, Service, Shape, SrtMode, SrtTarget, TokenSource,
     WhipTarget,
 };
+pub(crate) use parse::check_address;
 pub use parse::{AUDIO_BITRATES, FRAME_RATES, HEIGHTS, MAX_SOCKET_PATH_BYTES, VIDEO_BITRATES, WIDTHS, parse};
 pub use problem::{Checked, Problem};
 pub use secret::{Secret, Url};

@@ -8,6 +8,8 @@ mod panel;
 mod slot;
 mod url;
 
+pub(crate) use url::check as check_address;
+
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -125,7 +127,7 @@ fn read_all(walk: &mut Walk<'_>, mut root: Section<'_>) -> Config {
         check_start_slot(walk, &item, &config);
     }
     if let Some(item) = root.item(walk, "leg") {
-        config.legs = leg::read_legs(walk, &item);
+        config.legs = leg::read_legs(walk, &item, &config.box_id);
     }
     if let Some(section) = root.read(walk, "record", Walk::table) {
         read_record(walk, section, &mut config.record);

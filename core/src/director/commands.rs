@@ -16,7 +16,7 @@ use super::timers::Reason;
 const RELOADS: Duration = Duration::from_secs(10);
 
 /// What an accepted command came to.
-enum Done {
+pub(super) enum Done {
     /// Something changed: answered when it is durable.
     Changed,
     /// It was so already, or it leaves no trace: answered at once.
@@ -150,7 +150,7 @@ impl Director {
         Ok(Done::Nothing)
     }
 
-    fn rename(&mut self, slot: SlotId, name: &str) -> Result<Done, String> {
+    pub(super) fn rename(&mut self, slot: SlotId, name: &str) -> Result<Done, String> {
         self.configured(slot)?;
         if let Some(own) = self.config.slots.get_mut(&slot) {
             if own.name == name {

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::Config;
+use crate::config::{Config, LegConfig, LegTarget, LivekitTarget, Publish};
 use crate::device::Encoders;
 use crate::encode_plan::{Grant, Plan, RateControl, Wishes, plan};
 use crate::ids::{Epoch, SlotId};
@@ -224,6 +224,7 @@ impl Encodes {
         let Some(encoders) = &self.encoders else { return };
         let program = &config.program;
         let slots: BTreeSet<SlotId> = config.slots.keys().copied().filter(|_| config.record.slots).collect();
+        let published = config.slots.keys().copied().filter(|_| config.legs.iter().any(publishes_slots));
         let wishes = Wishes {
             width: program.width,
             height: program.height,
@@ -233,6 +234,7 @@ impl Encodes {
             stream: !config.legs.is_empty(),
             program_record: config.record.program,
             slots,
+            slot_streams: published.collect(),
         };
         if self.planned.as_ref() == Some(&wishes) {
             return;
@@ -247,6 +249,11 @@ impl Encodes {
             context.alerts.raise(context.now, "encode_plan", "", Severity::Warning, text);
         }
     }
+}
+
+/// Whether the leg takes the slots beside the program.
+pub(super) const fn publishes_slots(leg: &LegConfig) -> bool {
+    matches!(leg.target, LegTarget::Livekit(LivekitTarget { publish: Publish::ProgramAndSlots, .. }))
 }
 
 impl Work {

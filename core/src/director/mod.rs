@@ -12,6 +12,7 @@
 //! | [`recorder`] | the show, its files and its timeline |
 //! | [`library`] | what stays on the disk |
 //! | [`uplink`] | which legs publish |
+//! | [`kept`] | which settings outlive the process |
 //! | [`panels`] | which panels are there, and whether their keys work |
 //! | [`answers`] | that each command is answered once |
 //! | [`timers`], [`backoff`] | when something is judged or tried again |
@@ -30,6 +31,7 @@ mod effect;
 mod encodes;
 mod event;
 mod input;
+mod kept;
 mod library;
 mod panels;
 mod program;
@@ -40,13 +42,14 @@ mod uplink;
 mod wanted;
 mod words;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
-use crate::ids::{CommandId, Epoch};
+use crate::ids::{CommandId, Epoch, SlotId};
+use crate::settings::ShowSettings;
 use crate::status::{Severity, Status};
 use crate::time::Mono;
 
@@ -90,6 +93,11 @@ pub struct Director {
     /// Reloads that wait for the configuration.
     reloads: Vec<CommandId>,
     start: StartUp,
+    #[serde(default)]
+    configured_names: BTreeMap<SlotId, String>,
+    /// Of the show that the process before left open, until it is known whether it goes on.
+    #[serde(default)]
+    returning: Option<ShowSettings>,
     ending: Option<Ending>,
     wanted: Wanted,
     noticed: bool,
@@ -118,6 +126,7 @@ impl Director {
         let program = program::Program::new(&mut context, &config);
         let uplink = Uplink::new(&context, &config);
         context.start_timer(Reason::RecoveryLate, RECOVERS);
+        let configured_names = kept::names(&config);
         let mut director = Self {
             audio: AudioDesk::new(&config),
             config,
@@ -132,6 +141,8 @@ impl Director {
             answers: Answers::default(),
             reloads: Vec::new(),
             start: StartUp::Waiting { found: None },
+            configured_names,
+            returning: None,
             ending: None,
             wanted: Wanted::nothing(),
             noticed: true,
@@ -392,8 +403,12 @@ impl Director {
             self.library.set_running(resumed.as_ref().map(|found| found.show.id.clone()));
             self.recorder.set_recording(true);
             self.uplink.streaming = true;
+            let goes_on = resumed.as_ref().map(|found| found.show.id.clone());
             let start = Start { name: None, cause: Cause::own("start"), found: resumed };
             self.recorder.start(&mut self.context, start);
+            if let Some(show) = self.returning.take().filter(|show| Some(&show.id) == goes_on.as_ref()) {
+                self.restore_show(&show);
+            }
         }
     }
 
@@ -423,6 +438,9 @@ impl Director {
             if self.uplink.is_needed() {
                 needed.insert(EncodeJob::Stream);
             }
+            if self.uplink.needs_slots() {
+                needed.extend(config.slots.keys().filter(|slot| live(**slot)).map(|slot| EncodeJob::SlotStream(*slot)));
+            }
             self.encodes.follow(context, config, &needed);
             let on_air = self.program.on_air();
             self.recorder.follow(context, config, &self.encodes, &mut self.library, live, on_air);
@@ -436,6 +454,20 @@ impl Director {
             context.effects.push_back(Effect::Restart);
         }
         self.make_goal();
+    }
+
+    /// The camera that viewers see, as they are told of it.
+    fn shown(&self) -> Option<OnAir> {
+        let Picture::Slot(slot) = self.program.on_air() else { return None };
+        let own = self.config.slots.get(&slot)?;
+        Some(OnAir { slot, name: own.name.clone(), frame: self.program.shown_from() })
+    }
+
+    /// Slots whose pictures are there for the legs, with their names.
+    fn published_slots(&self) -> BTreeMap<SlotId, String> {
+        let encoded = |slot: SlotId| self.encodes.source(EncodeJob::SlotStream(slot)).is_some();
+        let slots = self.config.slots.iter().filter(|(slot, _)| encoded(**slot));
+        slots.map(|(slot, own)| (*slot, own.name.clone())).collect()
     }
 
     fn make_goal(&mut self) {
@@ -458,7 +490,7 @@ impl Director {
             },
             encodes: self.encodes.wish(),
             recordings: self.recorder.wish(),
-            legs: self.uplink.wish(),
+            legs: self.uplink.wish(self.shown().as_ref(), &self.published_slots()),
         };
         if goal != self.wanted {
             self.wanted = Wanted { epoch: Epoch(self.wanted.epoch.0 + 1), ..goal };

@@ -11,6 +11,7 @@
 //! | | s is lost → the chosen slot when that is live, else the best live slot by priority, else Slate |
 //! | | s is not the chosen slot, and that was live for `steady` → Slot(chosen), when `auto_return` says so |
 //! | | the operator asks for the slate → Slate, over whatever goes on beneath it |
+//! | | in the first 3 s after the first slot went on air, while nobody chose and nothing was lost: a slot that is better by priority becomes live → Slot(better) |
 //! | Slate, nothing live | a slot becomes live → Slot(chosen) or the best |
 //! | Held | s is lost → Slate until the operator chooses or lets go |
 //!
@@ -41,6 +42,8 @@ const OPENS: Duration = Duration::from_secs(15);
 const STALLS: Duration = Duration::from_secs(2);
 const FORGIVES: Duration = Duration::from_secs(60);
 const PACE: Pace = Pace::ms(100, 5_000);
+/// Cameras that are there at the start become live one after the other; for so long the program moves to the better ones.
+const GATHERS: Duration = Duration::from_secs(3);
 /// Switches that may wait for their frame; more than a mixer makes in 4 s can only mean that it is about to be
 /// called dead.
 const UNSEEN: usize = 256;
@@ -53,6 +56,8 @@ pub(super) struct Program {
     chosen: Option<SlotId>,
     /// The start slot's turn is over: it was on air, or the operator chose.
     started: bool,
+    #[serde(default)]
+    opening: Opening,
     /// What is wanted beneath the slate.
     current: Option<SlotId>,
     preview: Option<SlotId>,
@@ -65,6 +70,8 @@ pub(super) struct Program {
     unseen: VecDeque<(Switch, Cause, String)>,
     /// The picture of the last switch that a frame showed.
     on_air: Picture,
+    /// The frame that showed it first.
+    shown_from: FrameIndex,
     /// This life of the pipeline has told of a frame.
     seen: bool,
     /// Who causes the change that the running event makes.
@@ -77,6 +84,18 @@ pub(super) struct Program {
 enum JobState {
     Running { epoch: Epoch, since: Mono, progressed: Option<Mono> },
     Cooling { epoch: Epoch },
+}
+
+/// Whether the program still moves to better slots by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Opening {
+    /// No slot has been on air.
+    Ahead,
+    Until(Mono),
+    /// Its time is up, somebody chose, or a slot was lost.
+    #[default]
+    Over,
 }
 
 /// What the program must know of the slots.
@@ -114,6 +133,7 @@ impl Program {
             backoff: Backoff::default(),
             chosen: config.program.start_slot.filter(|slot| config.slots.contains_key(slot)),
             started: false,
+            opening: Opening::Ahead,
             current: None,
             preview: None,
             slate: false,
@@ -122,6 +142,7 @@ impl Program {
             newest,
             unseen: VecDeque::from([(newest, Cause::own("start"), "the show is about to begin".to_owned())]),
             on_air: Picture::Slate,
+            shown_from: FrameIndex(0),
             seen: false,
             cause: None,
         };
@@ -162,6 +183,11 @@ impl Program {
 
     pub const fn on_air(&self) -> Picture {
         self.on_air
+    }
+
+    /// First frame of the program that showed what is on air.
+    pub const fn shown_from(&self) -> FrameIndex {
+        self.shown_from
     }
 
     pub fn slate(&self, title: &str) -> Slate {
@@ -235,6 +261,19 @@ impl Program {
         Switched::Yes
     }
 
+    /// The operator's choice, or the start slot.
+    pub const fn chosen(&self) -> Option<SlotId> {
+        self.chosen
+    }
+
+    /// Takes up the choice of the process before, unless somebody has chosen already.
+    pub fn restore(&mut self, chosen: Option<SlotId>, slate: bool) {
+        if !self.started {
+            self.chosen = chosen.or(self.chosen);
+        }
+        self.slate |= slate;
+    }
+
     /// A slot left the configuration.
     pub fn forget(&mut self, slot: SlotId) {
         self.preview = self.preview.filter(|preview| *preview != slot);
@@ -291,7 +330,7 @@ impl Program {
     /// Makes what is wanted fit to which slots are live.
     pub fn follow(&mut self, context: &mut Context, field: &Field<'_>) {
         let (cause, transition) = self.cause.take().map_or((None, None), |(cause, how)| (Some(cause), how));
-        let own = self.follow_slots(field);
+        let own = self.follow_slots(context.now, field);
         let picture = match self.current {
             Some(slot) if !self.slate => Picture::Slot(slot),
             _ => Picture::Slate,
@@ -307,26 +346,31 @@ impl Program {
     }
 
     /// The automatic part; says by what name, when it changed anything.
-    fn follow_slots(&mut self, field: &Field<'_>) -> Option<&'static str> {
+    fn follow_slots(&mut self, now: Mono, field: &Field<'_>) -> Option<&'static str> {
         let lost = self.current.filter(|slot| !field.is_live(*slot));
         if let Some(slot) = lost {
             self.lost = Some(format!("slot {slot} was lost: {}", (field.why)(slot)));
             self.current = None;
+            self.opening = Opening::Over;
         }
         if self.held {
             return lost.map(|_| "failover");
         }
         if !self.started && self.chosen.is_some_and(|slot| field.is_live(slot)) {
             self.started = true;
+            self.opening = Opening::Over;
             let before = std::mem::replace(&mut self.current, self.chosen);
             return (before != self.chosen).then_some("start");
         }
         if self.current.is_some() {
-            return None;
+            return self.improve(now, field).then_some("start");
         }
         let Some(next) = self.chosen.filter(|slot| field.is_live(*slot)).or_else(|| field.best()) else {
             return lost.map(|_| "failover");
         };
+        if self.opening == Opening::Ahead {
+            self.opening = Opening::Until(now + GATHERS);
+        }
         let ever_lost = self.lost.is_some();
         let returns = self.chosen == Some(next);
         self.current = Some(next);
@@ -341,6 +385,21 @@ impl Program {
             (false, true) => "failover",
             (false, false) => "start",
         })
+    }
+
+    /// Moves to the best slot while the program opens; a start slot that is not live yet stays the chosen one.
+    fn improve(&mut self, now: Mono, field: &Field<'_>) -> bool {
+        if !matches!(self.opening, Opening::Until(end) if now <= end) {
+            return false;
+        }
+        let better = field.best().filter(|best| self.current != Some(*best));
+        if better.is_some() {
+            if self.chosen == self.current {
+                self.chosen = better;
+            }
+            self.current = better;
+        }
+        better.is_some()
     }
 
     /// When automatic return is due; `None`: there is nothing to return to.
@@ -364,6 +423,7 @@ impl Program {
         let nothing = self.current == Some(slot) && self.chosen == Some(slot) && self.started;
         self.chosen = Some(slot);
         self.started = true;
+        self.opening = Opening::Over;
         self.current = Some(slot);
         if nothing {
             return Switched::Nothing;
@@ -389,6 +449,7 @@ impl Program {
         let seen = self.unseen.drain(..=place).next_back();
         let Some((switch, cause, why)) = seen else { return };
         self.on_air = switch.picture;
+        self.shown_from = frame;
         self.seen = true;
         context.news.push(News::Shown { picture: switch.picture, why, frame, cause });
     }

@@ -16,6 +16,7 @@ impl Director {
             self.context.alerts.raise(self.context.now, "restart_needed", "", Severity::Warning, text);
         }
         self.context.alerts.clear("config_rejected", "");
+        self.keep_names(&mut new);
         let old = std::mem::replace(&mut self.config, new);
         for slot in old.slots.keys().filter(|slot| !self.config.slots.contains_key(slot)) {
             self.program.forget(*slot);

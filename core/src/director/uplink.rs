@@ -19,15 +19,16 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, LegConfig};
-use crate::ids::{Epoch, LegId};
+use crate::ids::{Epoch, LegId, SlotId};
 use crate::status::{LegState, LegStatus};
 use crate::time::Mono;
 
 use super::backoff::{Backoff, Pace};
 use super::context::{Context, Silence};
+use super::encodes::publishes_slots;
 use super::event::{ErrorClass, Fact};
 use super::timers::Reason;
-use super::wanted::Leg as Wish;
+use super::wanted::{Leg as Wish, OnAir};
 use super::words;
 
 /// From starting a leg to its first bytes: name look-up, TCP, TLS and the handshake each within seconds.
@@ -91,6 +92,11 @@ impl Uplink {
 
     pub fn is_needed(&self) -> bool {
         self.streaming && self.legs.values().any(|leg| leg.enabled)
+    }
+
+    /// Whether a leg is to publish the slots beside the program.
+    pub fn needs_slots(&self) -> bool {
+        self.streaming && self.legs.values().any(|leg| leg.enabled && publishes_slots(&leg.config))
     }
 
     pub fn is_current(&self, name: &LegId, epoch: Epoch) -> bool {
@@ -208,14 +214,15 @@ impl Uplink {
         }
     }
 
-    pub fn wish(&self) -> BTreeMap<LegId, Wish> {
+    /// `on_air`: the camera that viewers see. `slots`: those that have an encode of their own for the legs.
+    pub fn wish(&self, on_air: Option<&OnAir>, slots: &BTreeMap<SlotId, String>) -> BTreeMap<LegId, Wish> {
         let wish = |leg: &Leg| {
             leg.state.epoch().map(|epoch| Wish {
                 epoch,
                 config: leg.config.clone(),
                 audio_bitrate_bps: self.audio_bitrate_bps,
-                on_air: None,
-                slots: BTreeMap::new(),
+                on_air: on_air.cloned(),
+                slots: if publishes_slots(&leg.config) { slots.clone() } else { BTreeMap::new() },
                 unmute: 0,
             })
         };

@@ -1,5 +1,5 @@
 use super::*;
-use crate::board::{Board, Candidate};
+use crate::board::Board;
 use crate::device::BrokenEncoder;
 
 fn slots(count: u8) -> BTreeSet<SlotId> {
@@ -21,6 +21,7 @@ fn wishes((width, height, fps): (u32, u32, u32), count: u8) -> Wishes {
         stream: true,
         program_record: true,
         slots: slots(count),
+        slot_streams: BTreeSet::new(),
     }
 }
 
@@ -29,7 +30,7 @@ fn board(id: &str, broken: &[&str]) -> Encoders {
     let board = Board::built_in(id).unwrap();
     let candidates =
         board.encoder_candidates().iter().filter(|candidate| !broken.contains(&candidate.element.as_str()));
-    Encoders { board: board.id.clone(), working: candidates.map(Candidate::working).collect(), broken: Vec::new() }
+    Encoders { board: board.id.clone(), working: candidates.cloned().collect(), broken: Vec::new() }
 }
 
 const P720: (u32, u32, u32) = (1280, 720, 30);
@@ -46,6 +47,7 @@ fn outline(plan: &Plan) -> String {
         (None, None, None) => String::new(),
     };
     let jobs = [EncodeJob::Stream, EncodeJob::ProgramRecord].into_iter().chain(SlotId::all().map(EncodeJob::Slot));
+    let jobs = jobs.chain(SlotId::all().map(EncodeJob::SlotStream));
     jobs.map(|job| shown(&job)).filter(|text| !text.is_empty()).collect::<Vec<_>>().join(", ")
 }
 
@@ -292,5 +294,46 @@ fn every_board_keeps_its_limits_at_every_size() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn slots_are_published_in_the_room_that_is_left_and_cost_no_recording_anything() {
+    let published = |wishes: Wishes| Wishes { slot_streams: wishes.slots.clone(), ..wishes };
+    let free = plan(&board("generic-x86", ALL_HARDWARE_OF_A_PC), &published(wishes(P1080, 2)));
+    assert!(outline(&free).ends_with("stream-slot-1 x264enc 640x360, stream-slot-2 x264enc 640x360"), "{free:?}");
+    let slot_one = &free.grants[&EncodeJob::SlotStream(SlotId::new(1).unwrap())];
+    assert_eq!(slot_one.control, RateControl::Stream { min_bps: 100_000, max_bps: 400_000 });
+    for (id, _) in crate::board::BUILT_IN {
+        for broken in [&[] as &[&str], &["x264enc", "openh264enc"]] {
+            let encoders = board(id, broken);
+            let without = plan(&encoders, &wishes(P720, 5));
+            let with = plan(&encoders, &published(wishes(P720, 5)));
+            keeps_the_limits(&encoders, &with);
+            let recorded = |plan: &Plan| {
+                let mut grants = plan.grants.clone();
+                grants.retain(|job, _| !matches!(job, EncodeJob::SlotStream(_)));
+                (grants, plan.shared.clone(), plan.notes.clone())
+            };
+            assert_eq!(recorded(&with), recorded(&without), "{id}");
+        }
+    }
+    let full = plan(&board("rpi4", &["x264enc", "openh264enc"]), &published(wishes(P720, 5)));
+    let why = "v4l2h264enc carries 62.2 million pixels per second, 62.2 are taken and 640x360 at 30 needs 6.9";
+    assert_eq!(full.refused[&EncodeJob::SlotStream(SlotId::new(1).unwrap())], why);
+}
+
+#[test]
+fn a_published_slot_keeps_the_shows_shape() {
+    for (show, small) in [
+        ((1920, 1080), (640, 360)),
+        ((1280, 960), (480, 360)),
+        ((720, 1280), (202, 360)),
+        ((2560, 1080), (640, 270)),
+        ((640, 360), (640, 360)),
+        ((320, 180), (320, 180)),
+        ((3840, 90), (640, 14)),
+    ] {
+        assert_eq!(small_size(show), small, "{show:?}");
     }
 }

@@ -18,6 +18,8 @@ use super::world::{Dice, Mood, World, config, ms, slot};
 pub struct Model {
     chosen: Option<SlotId>,
     started: bool,
+    /// Until when the program moves to better slots; zero: no longer.
+    opening: Option<Mono>,
     current: Option<SlotId>,
     preview: Option<SlotId>,
     slate: bool,
@@ -27,7 +29,7 @@ pub struct Model {
 impl Model {
     pub fn new(config: &Config) -> Self {
         let chosen = config.program.start_slot;
-        Self { chosen, started: false, current: None, preview: None, slate: false, held: false }
+        Self { chosen, started: false, opening: None, current: None, preview: None, slate: false, held: false }
     }
 
     /// Whether the command is to be accepted.
@@ -55,6 +57,7 @@ impl Model {
 
     fn choose(&mut self, slot: SlotId) {
         (self.chosen, self.current, self.started) = (Some(slot), Some(slot), true);
+        self.opening = Some(Mono(0));
     }
 
     fn follow(&mut self, world: &World) {
@@ -62,6 +65,7 @@ impl Model {
         let config = world.director.config();
         if self.current.is_some_and(|slot| !live.contains(&slot)) {
             self.current = None;
+            self.opening = Some(Mono(0));
         }
         if self.held {
             return;
@@ -69,9 +73,19 @@ impl Model {
         let chosen = self.chosen.filter(|slot| live.contains(slot));
         if chosen.is_some() && !self.started {
             (self.current, self.started) = (chosen, true);
+            self.opening = Some(Mono(0));
+        }
+        let best = live.iter().min_by_key(|slot| (config.slots[*slot].priority, **slot)).copied();
+        if self.current.is_some() && best != self.current && self.opening.is_some_and(|end| world.now <= end) {
+            if self.chosen == self.current {
+                self.chosen = best;
+            }
+            self.current = best;
         }
         if self.current.is_none() {
-            let best = live.iter().min_by_key(|slot| (config.slots[*slot].priority, **slot)).copied();
+            if best.is_some() && self.opening.is_none() {
+                self.opening = Some(world.now + Duration::from_secs(3));
+            }
             self.current = chosen.or(best);
             let stays = self.started && config.program.auto_return == AutoReturn::Off;
             if self.current.is_some() && (self.chosen.is_none() || stays) {

@@ -8,9 +8,10 @@ use cuebox_core::director::{ErrorClass, Fact};
 use cuebox_core::ids::SlotId;
 use gst::prelude::*;
 
-use super::normalise::{self, running_time};
+use super::normalise;
 use super::onto_grid::OntoGrid;
 use super::outlet::{Outlet, PicturePusher};
+use super::packed::{self, Packer};
 use super::refusal;
 use crate::media::actor::{Failure, Handled, Mailbox, Part};
 use crate::media::{Context, Reporter, bus};
@@ -51,10 +52,15 @@ impl Camera {
         pipeline.add_many([source, &filter])?;
         source.link(&filter)?;
         let decoded = decode(&pipeline, &filter, mode.format)?;
-        let (normal, sink) = normalise::pictures(context, &pipeline)?;
+        let (normal, sink, work) = if packed::is_packed(mode.format) {
+            let (normal, sink) = normalise::packed(context, &pipeline, mode.format)?;
+            (normal, sink, Work::Pack(Box::new(Packer::new(&context.format)?)))
+        } else {
+            let (normal, sink) = normalise::pictures(context, &pipeline)?;
+            (normal, sink, if mode.format == PixelFormat::Nv12 { Work::Copy } else { Work::HandOn })
+        };
         decoded.link(&normal)?;
-        // Without a conversion the driver's own few buffers would travel through the box: they go straight back.
-        feed(context, slot, &sink, pusher, mode.format == PixelFormat::Nv12);
+        feed(context, slot, &sink, pusher, work);
         Ok(Self {
             pipeline,
             node: String::new(),
@@ -164,15 +170,41 @@ fn decode(pipeline: &gst::Pipeline, from: &gst::Element, format: PixelFormat) ->
     Ok(last)
 }
 
-fn feed(context: &Context, slot: SlotId, sink: &gst_app::AppSink, mut pusher: PicturePusher, copy: bool) {
+/// What is left to do with a picture that has the show's size.
+enum Work {
+    HandOn,
+    /// It lies in one of the driver's own few buffers, which would travel through the box: they go straight back.
+    Copy,
+    Pack(Box<Packer>),
+}
+
+impl Work {
+    /// The picture as the show has it, and its running time; `None` for one without a time.
+    fn done(&mut self, sample: gst::Sample) -> Result<Option<(gst::Buffer, gst::ClockTime)>, Failure> {
+        match self {
+            Self::HandOn => normalise::picture(sample),
+            Self::Copy => {
+                let Some((picture, at)) = normalise::picture(sample)? else { return Ok(None) };
+                Ok(Some((picture.copy_deep()?, at)))
+            }
+            Self::Pack(packer) => {
+                let Some(at) = normalise::running_time(&sample) else { return Ok(None) };
+                let picture =
+                    packer.pack(&sample).ok_or_else(|| Failure::internal("a picture that cannot be packed"))?;
+                Ok(Some((picture, at)))
+            }
+        }
+    }
+}
+
+fn feed(context: &Context, slot: SlotId, sink: &gst_app::AppSink, mut pusher: PicturePusher, mut work: Work) {
     let mut grid = OntoGrid::new(context, slot);
     let timing = context.timing.clone();
     let take = move |sink: &gst_app::AppSink| {
         let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
-        let (Some(picture), Some(at)) = (sample.buffer(), running_time(&sample)) else {
+        let Some((picture, at)) = work.done(sample).map_err(|_| gst::FlowError::NotNegotiated)? else {
             return Ok(gst::FlowSuccess::Ok);
         };
-        let picture = if copy { picture.copy_deep().map_err(|_| gst::FlowError::Error)? } else { picture.to_owned() };
         let going = grid.push(picture, timing.mono(at), &mut pusher);
         if going { Ok(gst::FlowSuccess::Ok) } else { Err(gst::FlowError::Flushing) }
     };

@@ -13,9 +13,11 @@
 
 mod camera;
 mod card;
+mod levels;
 mod normalise;
 mod onto_grid;
 mod outlet;
+mod packed;
 mod playout;
 mod refusal;
 mod sound_clock;

@@ -5,29 +5,37 @@
 //! | `Stream` | program picture | every leg, and the program's recording on small boards |
 //! | `ProgramRecord` | program picture | the program's recording |
 //! | `Slot(n)` | slot picture | the slot's recording |
+//! | `SlotStream(n)` | slot picture | the legs that publish slots |
 //!
-//! An encode never waits for its consumers: links drop for those that are slow. The size, rate and element of a
-//! running encode never change (a new epoch does that); its bitrate does.
+//! An encode never waits for its consumers: links drop for those that are slow. The element of a running encode never
+//! changes (a new epoch does that); its bitrate does, and of the adaptive ones size and rate, within the grant: see
+//! [`chain`].
 
 pub mod aac;
 mod chain;
 mod encoders;
+mod keys;
+pub mod opus;
+mod pick;
 mod probe;
 pub mod sound;
 
-use cuebox_core::director::{self, EncodeJob, Fact};
-use cuebox_core::encode_plan::Grant;
+use std::sync::{Mutex, PoisonError};
+
+use cuebox_core::director::{self, EncodeJob, Fact, PictureSize};
+use gst::prelude::*;
 
 use super::actor::{Failure, Mailbox, Part};
 use super::links::{Depth, Link, Publication, Subscription};
 use super::plan::Wish;
 use super::{Context, Reporter};
 
-pub use chain::make;
+pub use chain::{access_units, make};
 pub use encoders::KNOWN;
 pub use probe::probe;
 
 use chain::Chain;
+use keys::KeyFrames;
 
 /// Pictures that may wait for a busy encoder before the oldest is dropped: of a recording as many as memory allows (eight
 /// of 1080p, seventy of 360p), of the stream few, because what is late there is of no use.
@@ -36,10 +44,13 @@ const WAITING_LIVE: Depth = Depth::Buffers(4);
 
 struct EncodePart {
     chain: Chain,
-    grant: Grant,
     bitrate_bps: u64,
+    picture: PictureSize,
     job: EncodeJob,
     context: Context,
+    mailbox: Mailbox,
+    /// Why the picture could not be changed.
+    failure: Option<Failure>,
     _subscription: Subscription,
     _publication: Publication,
 }
@@ -49,18 +60,22 @@ pub fn build(
     job: EncodeJob,
     wish: &director::Encode,
     reporter: &Reporter,
-    _mailbox: &Mailbox,
+    mailbox: &Mailbox,
 ) -> Result<Box<dyn Part>, Failure> {
-    let chain = Chain::build(&context.format, &wish.grant, wish.bitrate_bps)?;
-    count_output(&chain, context, job, wish.grant.fps, reporter)?;
+    let chain = Chain::build(&context.timing, &context.format, &wish.grant, wish.picture, wish.bitrate_bps)?;
+    let pad = chain.sink.static_pad("sink").ok_or_else(|| Failure::internal("an appsink without a pad"))?;
+    count_output(&pad, context, job, reporter);
+    coalesce_key_frames(&pad);
     let publication = context.links.publish(Link::Encoded(job), &chain.sink);
     let subscription = context.links.subscribe(input_of(job), &chain.source, waiting(job));
     Ok(Box::new(EncodePart {
         chain,
-        grant: wish.grant.clone(),
         bitrate_bps: wish.bitrate_bps,
+        picture: wish.picture,
         job,
         context: context.clone(),
+        mailbox: mailbox.clone(),
+        failure: None,
         _subscription: subscription,
         _publication: publication,
     }))
@@ -81,35 +96,54 @@ fn input_of(job: EncodeJob) -> Link {
 }
 
 /// Progress, the first frame, and the bits of the last second.
-fn count_output(
-    chain: &Chain,
-    context: &Context,
-    job: EncodeJob,
-    fps: u32,
-    reporter: &Reporter,
-) -> Result<(), Failure> {
-    use gst::prelude::*;
-    let pad = chain.sink.static_pad("sink").ok_or_else(|| Failure::internal("an appsink without a pad"))?;
+fn count_output(pad: &gst::Pad, context: &Context, job: EncodeJob, reporter: &Reporter) {
     let (context, reporter) = (context.clone(), reporter.clone());
-    let window = std::sync::Mutex::new((0_u32, 0_u64));
+    let window = Mutex::new((gst::ClockTime::ZERO, 0_u64));
     pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
         let Some(buffer) = info.buffer() else { return gst::PadProbeReturn::Ok };
         if reporter.progress(1) == 0 {
             reporter.fact(Fact::FirstBuffer);
         }
-        let mut window = window.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        window.0 += 1;
-        window.1 += buffer.size() as u64;
-        if window.0 >= fps {
-            let bits = window.1 * 8 * u64::from(fps) / u64::from(window.0);
-            *window = (0, 0);
+        let Some(now) = buffer.pts() else { return gst::PadProbeReturn::Ok };
+        let mut window = window.lock().unwrap_or_else(PoisonError::into_inner);
+        let (since, bytes) = *window;
+        let ms = now.saturating_sub(since).mseconds();
+        if ms >= 1_000 {
+            // The first window begins long before the first frame.
+            let bits = if bytes == 0 { 0 } else { bytes * 8_000 / ms };
+            *window = (now, 0);
             context.gauge(|gauges| {
                 gauges.encodes.insert(job.to_string(), bits);
             });
         }
+        window.1 += buffer.size() as u64;
         gst::PadProbeReturn::Ok
     });
-    Ok(())
+}
+
+/// Requests for a key frame as soon as may be go on as [`KeyFrames`] allows; those for a certain time are a
+/// recording's, and exact.
+fn coalesce_key_frames(pad: &gst::Pad) {
+    let keys = Mutex::new(KeyFrames::default());
+    let kinds = gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_UPSTREAM;
+    pad.add_probe(kinds, move |pad, info| {
+        let mut keys = keys.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(buffer) = info.buffer() {
+            let key = !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
+            if buffer.pts().is_some_and(|pts| keys.came(pts, key))
+                && let Some(encoder) = pad.peer()
+            {
+                encoder.send_event(gst_video::UpstreamForceKeyUnitEvent::builder().all_headers(true).build());
+            }
+        } else if let Some(event) = info.event()
+            && let Ok(request) = gst_video::UpstreamForceKeyUnitEvent::parse(event)
+            && request.running_time.is_none()
+            && !keys.ask()
+        {
+            return gst::PadProbeReturn::Handled;
+        }
+        gst::PadProbeReturn::Ok
+    });
 }
 
 impl Part for EncodePart {
@@ -119,10 +153,23 @@ impl Part for EncodePart {
 
     fn update(&mut self, wish: &Wish) {
         let Wish::Encode(_, wish) = wish else { return };
-        if wish.bitrate_bps != self.bitrate_bps {
+        if wish.picture != self.picture {
+            self.picture = wish.picture;
             self.bitrate_bps = wish.bitrate_bps;
-            self.chain.known.set_rate(&self.chain.encoder, &self.grant, wish.bitrate_bps);
+            let began = std::time::Instant::now();
+            if let Err(failure) = self.chain.change(wish.picture, wish.bitrate_bps) {
+                self.failure = Some(failure);
+                self.mailbox.nudge();
+            }
+            tracing::debug!(job = %self.job, picture = ?wish.picture, took = ?began.elapsed(), "picture changed");
+        } else if wish.bitrate_bps != self.bitrate_bps {
+            self.bitrate_bps = wish.bitrate_bps;
+            self.chain.set_rate(wish.bitrate_bps);
         }
+    }
+
+    fn nudged(&mut self) -> Result<(), Failure> {
+        self.failure.take().map_or(Ok(()), Err)
     }
 }
 

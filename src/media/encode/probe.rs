@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::chain::Chain;
 use super::encoders;
-use crate::media::timing::ShowFormat;
+use crate::media::timing::{ShowFormat, Timing};
 
 /// One encoder may take this long; a driver that hangs is left behind.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -118,7 +118,8 @@ fn encode_some(element: &str) -> Result<(), String> {
         level: 31,
         gop: 2 * FPS,
     };
-    let chain = Chain::build(&format, &grant, 1_000_000).map_err(|failure| failure.detail)?;
+    let chain =
+        Chain::build(&Timing::new(), &format, &grant, grant.picture(), 1_000_000).map_err(|failure| failure.detail)?;
     let result = run(&chain);
     let _ = chain.pipeline.set_state(gst::State::Null);
     result

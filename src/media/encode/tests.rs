@@ -9,6 +9,8 @@ use super::*;
 use crate::media::actor::Actor;
 use crate::media::testkit::{Folder, Stage, eventually, pictures};
 
+mod steps;
+
 const LONG: Duration = Duration::from_secs(20);
 
 fn candidate(element: &str) -> Encoder {

@@ -26,7 +26,8 @@ pub fn reach(host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
     Err(failure)
 }
 
-fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
+/// Every address of `host`.
+pub fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
     let (sender, answer) = channel();
     let name = host.to_owned();
     std::thread::Builder::new()

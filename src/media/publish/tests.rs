@@ -3,7 +3,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use cuebox_core::config::{LegConfig, LegTarget, RtmpTarget, Secret, Url};
@@ -16,6 +16,8 @@ use crate::media::actor::Actor;
 use crate::media::links::Link;
 use crate::media::plan::Wish;
 use crate::media::testkit::{Feed, Folder, Stage, bursts, eventually, noise, pictures};
+
+mod srt;
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -114,11 +116,16 @@ impl Source {
         Self::new(800_000, |stage| pictures(&stage.context, Link::ProgramPicture, |_| false))
     }
 
-    fn leg(&self, url: &str, key: Option<&str>, ca_file: Option<&Path>) -> (Actor, std::sync::mpsc::Receiver<()>) {
+    fn leg(&self, url: &str, key: Option<&str>, ca_file: Option<&Path>) -> (Actor, Receiver<()>) {
+        let target = RtmpTarget::Fixed { url: Url::new(url), stream_key: key.map(Secret::new) };
+        self.publish(LegTarget::Rtmp(target), ca_file)
+    }
+
+    fn publish(&self, target: LegTarget, ca_file: Option<&Path>) -> (Actor, Receiver<()>) {
         let config = LegConfig {
             name: LegId::new("leg"),
             uplink: Some(1),
-            target: LegTarget::Rtmp(RtmpTarget::Fixed { url: Url::new(url), stream_key: key.map(Secret::new) }),
+            target,
             ca_file: ca_file.map(|file| file.display().to_string()),
         };
         let leg = Leg {

@@ -54,7 +54,8 @@ impl Hidraw {
     pub fn open(device: &Path) -> io::Result<Self> {
         let flags = i32::try_from(OFlags::NONBLOCK.bits()).map_err(io::Error::other)?;
         let file = File::options().read(true).write(true).custom_flags(flags).open(device)?;
-        Ok(Self(AsyncFd::register(file)?))
+        // SAFETY: the file is owned by what watches it, is never exchanged, and stays open until both are dropped.
+        Ok(Self(unsafe { AsyncFd::register(file) }?))
     }
 
     /// One input report.

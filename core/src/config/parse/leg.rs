@@ -1,27 +1,42 @@
-//! `[[leg]]`: the publishing destinations.
+//! `[[leg]]`: the publishing destinations. What all kinds have is read here, the rest of each kind in a module of its
+//! own.
+
+mod livekit;
+mod rtmp;
+mod service;
+mod srt;
+mod token;
+mod whip;
 
 use std::collections::BTreeMap;
 
 use crate::ids::LegId;
 
 use super::super::walk::{Item, Section, Walk, quoted};
-use super::super::{LegConfig, LegTarget, RtmpTarget, Secret, Url};
-use super::url;
+use super::super::{LegConfig, LegTarget, LivekitTarget};
 
-const RTMP_SCHEMES: &[&str] = &["rtmp", "rtmps"];
-const KINDS: &str = "\"rtmp\"";
-/// Kinds that are known and that this version cannot publish to.
-const LATER_KINDS: &[&str] = &["livekit", "srt", "whip"];
+const KINDS: &str = "\"livekit\", \"rtmp\", \"srt\", \"whip\"";
+/// Longest name of a room or a participant, in characters.
+const MAX_NAME_CHARS: usize = 128;
 
-pub(super) fn read_legs(walk: &mut Walk<'_>, item: &Item<'_>) -> Vec<LegConfig> {
+#[derive(Clone, Copy)]
+enum Kind {
+    Livekit,
+    Rtmp,
+    Srt,
+    Whip,
+}
+
+pub(super) fn read_legs(walk: &mut Walk<'_>, item: &Item<'_>, box_id: &str) -> Vec<LegConfig> {
     let mut legs: Vec<LegConfig> = Vec::new();
     let mut ranks: BTreeMap<u32, LegId> = BTreeMap::new();
     for mut section in walk.tables(item) {
+        let line = section.line;
         let name_line = section.item(walk, "name").map_or(section.line, |item| item.line);
         let uplink_line = section.item(walk, "uplink").map_or(section.line, |item| item.line);
         let name = section.need(walk, "name", "1–32 of a–z, 0–9 and -", Walk::identifier).map(LegId::new);
         let uplink = section.read(walk, "uplink", |walk, item| walk.whole(item, 1..=100, ""));
-        let leg = read_leg(walk, section, name.clone(), uplink);
+        let leg = read_leg(walk, section, name.clone(), uplink, box_id);
         let Some(name) = name else { continue };
         if legs.iter().any(|other| other.name == name) {
             walk.conflict(name_line, "leg.name", format!("{} is given to two legs", quoted(name.as_str())), None);
@@ -32,7 +47,10 @@ pub(super) fn read_legs(walk: &mut Walk<'_>, item: &Item<'_>) -> Vec<LegConfig> 
             let what = format!("rank {rank} is leg {}'s already", quoted(other.as_str()));
             walk.conflict(uplink_line, "leg.uplink", what, Some("each rank once"));
         }
-        legs.extend(leg);
+        if let Some(leg) = leg {
+            check_identity(walk, line, &leg, &legs);
+            legs.push(leg);
+        }
     }
     legs
 }
@@ -42,69 +60,90 @@ fn read_leg(
     mut section: Section<'_>,
     name: Option<LegId>,
     uplink: Option<u32>,
+    box_id: &str,
 ) -> Option<LegConfig> {
-    section.need(walk, "kind", KINDS, read_kind)?;
-    let url_item = section.item(walk, "url");
-    let url =
-        section.need(walk, "url", "\"rtmp://…\", \"rtmps://…\"", |walk, item| url::read(walk, item, RTMP_SCHEMES));
-    let stream_key = read_stream_key(walk, &mut section);
-    if let (Some(item), Some(url)) = (&url_item, &url) {
-        check_path(walk, item, url, stream_key.is_some());
-    }
+    let kinds = [("livekit", Kind::Livekit), ("rtmp", Kind::Rtmp), ("srt", Kind::Srt), ("whip", Kind::Whip)];
+    let kind = section.need(walk, "kind", KINDS, |walk, item| walk.choice(item, &kinds))?;
+    let target = match kind {
+        Kind::Livekit => livekit::read(walk, &mut section, box_id).map(LegTarget::Livekit),
+        Kind::Rtmp => rtmp::read(walk, &mut section, box_id).map(LegTarget::Rtmp),
+        Kind::Srt => srt::read(walk, &mut section).map(LegTarget::Srt),
+        Kind::Whip => whip::read(walk, &mut section, box_id).map(LegTarget::Whip),
+    };
     let ca_item = section.item(walk, "ca_file");
     let ca_file = ca_item.as_ref().and_then(|item| walk.path(item));
-    if let (Some(item), Some(url)) = (&ca_item, &url)
-        && Url::new(url).scheme() == "rtmp"
+    if let (Some(item), Some(target)) = (&ca_item, &target)
+        && !uses_tls(target)
     {
-        walk.warn(item, "is not used: rtmp:// is not encrypted, rtmps:// is");
+        let why = match target {
+            LegTarget::Rtmp(_) => "rtmp:// is not encrypted, rtmps:// is",
+            LegTarget::Livekit(_) => "ws:// is not encrypted, wss:// is",
+            LegTarget::Whip(_) => "http:// is not encrypted, https:// is",
+            LegTarget::Srt(_) => "SRT knows no certificates, it is encrypted with a passphrase",
+        };
+        walk.warn(item, format!("is not used: {why}"));
     }
     section.finish(walk);
-    Some(LegConfig {
-        name: name?,
-        uplink,
-        target: LegTarget::Rtmp(RtmpTarget::Fixed {
-            url: Url::new(url?),
-            stream_key: stream_key.flatten().map(Secret::new),
-        }),
-        ca_file,
-    })
+    Some(LegConfig { name: name?, uplink, target: target?, ca_file })
 }
 
-/// `None` for a kind that is not ours to judge further: its other keys are not looked at.
-fn read_kind(walk: &mut Walk<'_>, item: &Item<'_>) -> Option<()> {
-    match item.value.as_str() {
-        Some("rtmp") => Some(()),
-        Some(kind) if LATER_KINDS.contains(&kind) => {
-            walk.wrong(item, format!("{} is not supported by this version", quoted(kind)), KINDS);
-            None
+/// Whether any connection of the leg, its service's included, is by TLS.
+fn uses_tls(target: &LegTarget) -> bool {
+    let addresses = target.url().into_iter().chain(target.service().map(|service| &service.url));
+    addresses.into_iter().any(|url| matches!(url.scheme().as_str(), "rtmps" | "wss" | "https"))
+        || matches!(target, LegTarget::Livekit(LivekitTarget { url: None, .. }))
+}
+
+/// A server lets the newest of two participants in and throws the other out: two such legs would do that for ever.
+fn check_identity(walk: &mut Walk<'_>, line: usize, leg: &LegConfig, others: &[LegConfig]) {
+    let LegTarget::Livekit(own) = &leg.target else { return };
+    let same = |other: &LegConfig| match &other.target {
+        LegTarget::Livekit(other) => {
+            (&other.url, &other.room, &other.identity, &other.token) == (&own.url, &own.room, &own.identity, &own.token)
         }
-        _ => walk.choice(item, &[("rtmp", ())]),
+        LegTarget::Rtmp(_) | LegTarget::Srt(_) | LegTarget::Whip(_) => false,
+    };
+    if let Some(other) = others.iter().find(|other| same(other)) {
+        let what = format!(
+            "leg {} joins the same room as {}: the server lets only one of them stay",
+            quoted(other.name.as_str()),
+            quoted(&own.identity)
+        );
+        walk.conflict(line, "leg.identity", what, Some("another identity for each leg"));
     }
 }
 
+/// A secret that a file holds, or, with a warning, that stands in the configuration itself.
 /// Outer `None`: none is given. Inner `None`: one is given and is wrong.
-fn read_stream_key(walk: &mut Walk<'_>, section: &mut Section<'_>) -> Option<Option<String>> {
-    let file = section.item(walk, "stream_key_file");
-    let plain = section.item(walk, "stream_key");
+#[expect(clippy::option_option, reason = "a secret that is wrong is not one that is missing")]
+fn read_secret(
+    walk: &mut Walk<'_>,
+    section: &mut Section<'_>,
+    file_key: &'static str,
+    plain_key: &'static str,
+) -> Option<Option<String>> {
+    let file = section.item(walk, file_key);
+    let plain = section.item(walk, plain_key);
     if let (Some(_), Some(plain)) = (&file, &plain) {
-        walk.conflict(plain.line, &plain.key, "is given beside stream_key_file", Some("one of the two"));
+        walk.conflict(plain.line, &plain.key, format!("is given beside {file_key}"), Some("one of the two"));
     }
     if let Some(item) = file {
         return Some(walk.secret_file(&item));
     }
     let item = plain?;
-    walk.warn(&item, "is a secret in plain text: stream_key_file keeps it out of this file");
+    walk.warn(&item, format!("is a secret in plain text: {file_key} keeps it out of this file"));
     let text = walk.text(&item, "one line of text")?;
     Some(walk.secret_text(&item, text))
 }
 
-/// An RTMP address is `rtmp://host/app` and the stream's name, which is the key.
-fn check_path(walk: &mut Walk<'_>, item: &Item<'_>, url: &str, has_key: bool) {
-    let path = url.split_once("://").and_then(|(_, rest)| rest.split_once('/')).map_or("", |(_, path)| path);
-    let parts = path.split(['/', '?']).filter(|part| !part.is_empty()).count();
-    if parts == 0 {
-        walk.wrong(item, "names no application", "\"rtmp://HOST/APP\" with the stream key in stream_key_file");
-    } else if parts == 1 && !has_key {
-        walk.warn(item, "has no stream key: the server is sent an empty stream name");
+fn read_room(walk: &mut Walk<'_>, section: &mut Section<'_>) -> Option<String> {
+    section.read(walk, "room", |walk, item| walk.name(item, MAX_NAME_CHARS))
+}
+
+/// The box's name where none is given.
+fn read_identity(walk: &mut Walk<'_>, section: &mut Section<'_>, box_id: &str) -> Option<String> {
+    match section.item(walk, "identity") {
+        Some(item) => walk.name(&item, MAX_NAME_CHARS),
+        None => Some(box_id.to_owned()),
     }
 }

@@ -11,7 +11,7 @@ use super::{SECOND, recording};
 fn when_space_runs_out_the_oldest_stored_files_go_first_and_the_running_show_never() {
     let mut config = autostart();
     config.record.segment = SECOND * 20;
-    let mut world = recording(config.clone());
+    let mut world = recording(config);
     world.pass(SECOND * 200);
     world.ask(Command::ShowStop);
     world.pass(SECOND * 2);
@@ -20,9 +20,8 @@ fn when_space_runs_out_the_oldest_stored_files_go_first_and_the_running_show_nev
         file.stored = true;
     }
     let used: u64 = world.disk.files.values().map(|file| file.bytes).sum();
-    config.record.keep_free_bytes = used / 10;
+    world.config.record.keep_free_bytes = used / 10;
     world.disk.capacity = used + used / 20;
-    world.director = cuebox_core::director::Director::new(config, 2, world.now);
     world.kill();
     world.pass(SECOND * 60);
     assert!(world.disk.removed_stored > 0 && world.disk.removed_unstored == 0, "{:?}", world.disk.removed_stored);

@@ -7,6 +7,7 @@ mod inputs;
 mod legs;
 mod panels;
 mod recordings;
+mod restarts;
 mod switching;
 
 use crate::world::{World, slot};

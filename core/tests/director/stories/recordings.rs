@@ -223,9 +223,7 @@ fn after_a_reboot_the_show_goes_on_by_the_wall_clock_or_says_that_it_guessed() {
 #[test]
 fn a_show_that_was_left_open_is_closed_when_nothing_starts_by_itself() {
     let mut world = recording(autostart());
-    let mut config = world.director.config().clone();
-    config.show.autostart = false;
-    world.director = cuebox_core::director::Director::new(config, 9, world.now);
+    world.config.show.autostart = false;
     world.kill();
     world.pass(SECOND);
     assert_eq!((world.disk.open.clone(), world.status().show), (None, None));

@@ -2,7 +2,8 @@
 
 use crate::world::{World, cameras, config, ms, slot};
 use cuebox_core::command::{Answer, Command, Transition};
-use cuebox_core::director::Picture;
+use cuebox_core::director::{ErrorClass, Job, Picture};
+use cuebox_core::status::SlotState;
 
 use super::{SECOND, on_air, refused};
 
@@ -72,11 +73,69 @@ fn the_start_slot_goes_on_air_when_it_is_live_and_until_then_the_best_live_slot(
     world.boot();
     world.plug("usb-3");
     world.until("the only one is on air", SECOND * 2, |world| world.on_air() == Some(slot(3)));
+    world.pass(SECOND * 3);
     world.plug("usb-2");
     world.pass(SECOND * 2);
     assert_eq!(world.on_air(), Some(slot(3)), "nobody asked for slot 2");
     world.plug("usb-1");
     world.until("the start slot is on air", SECOND * 2, |world| world.on_air() == Some(slot(1)));
+}
+
+/// Three cameras, of which the best is plugged in last, on a box that knows no start slot.
+fn opening() -> World {
+    let mut config = cameras(&[Some("usb-1"), Some("usb-2"), Some("usb-3")]);
+    config.program.start_slot = None;
+    config.slots.get_mut(&slot(2)).unwrap().priority = 0;
+    let mut world = World::bare(config, 4);
+    world.boot();
+    world.plug("usb-3");
+    world.until("the only one is on air", SECOND * 2, |world| world.on_air() == Some(slot(3)));
+    world
+}
+
+#[test]
+fn in_its_first_seconds_the_program_moves_to_the_best_slot_by_priority() {
+    let mut world = opening();
+    world.plug("usb-1");
+    world.until("the better one is on air", SECOND, |world| world.on_air() == Some(slot(1)));
+    world.plug("usb-2");
+    world.until("the best one is on air", SECOND, |world| world.on_air() == Some(slot(2)));
+    world.fail(Job::Capture(slot(2)), ErrorClass::Device);
+    world.pass(ms(100));
+    assert_eq!(world.on_air(), Some(slot(1)));
+    world.until("the best one returns", SECOND * 20, |world| world.on_air() == Some(slot(2)));
+}
+
+#[test]
+fn once_the_first_seconds_are_over_a_better_slot_is_left_to_the_operator() {
+    let mut world = opening();
+    world.pass(ms(3_100));
+    world.plug("usb-2");
+    world.until("it is live", SECOND * 2, |world| world.state(slot(2)) == SlotState::Live);
+    world.pass(SECOND * 10);
+    assert_eq!(world.on_air(), Some(slot(3)));
+}
+
+#[test]
+fn a_cut_in_the_first_seconds_is_not_moved_away_from() {
+    let mut world = opening();
+    assert_eq!(world.ask(Command::Cut { slot: slot(3) }), Answer::Done);
+    world.plug("usb-1");
+    world.until("it is live", SECOND * 2, |world| world.state(slot(1)) == SlotState::Live);
+    world.pass(SECOND * 10);
+    assert_eq!(world.on_air(), Some(slot(3)));
+}
+
+#[test]
+fn a_slot_that_was_lost_in_the_first_seconds_ends_the_search_for_a_better_one() {
+    let mut world = opening();
+    world.plug("usb-1");
+    world.until("the better one is on air", SECOND, |world| world.on_air() == Some(slot(1)));
+    world.fail(Job::Capture(slot(1)), ErrorClass::Device);
+    world.plug("usb-2");
+    world.until("the best is live", SECOND * 2, |world| world.state(slot(2)) == SlotState::Live);
+    world.pass(ms(500));
+    assert_eq!(world.on_air(), Some(slot(3)), "automatic return goes to the chosen slot, not to the best");
 }
 
 #[test]

@@ -17,12 +17,13 @@ use cuebox_core::director::{Director, Effect, ErrorClass, Event, Fact, Job, Pict
 use cuebox_core::grid::Grid;
 use cuebox_core::ids::{CommandId, Epoch, Port, SlotId, SwitchId, Track};
 use cuebox_core::journal::Journal;
+use cuebox_core::settings::Settings;
 use cuebox_core::status::{SlotState, Status};
 use cuebox_core::time::{Mono, Trust, Wall};
 use cuebox_core::timeline::What;
 
 pub use media::Mood;
-pub use setting::{Dice, autostart, camera, cameras, config, encode_of, encoders, ms, rtmp, slot};
+pub use setting::{Dice, autostart, camera, cameras, config, encode_of, encoders, livekit, ms, rtmp, slot};
 
 use disk::Disk;
 use media::Life;
@@ -65,6 +66,10 @@ impl Kept {
 #[derive(Clone)]
 pub struct World {
     pub director: Director,
+    /// As the box finds it on its disk at the next start.
+    pub config: Config,
+    /// The settings that the journal held when the process ended.
+    kept: Option<Settings>,
     pub now: Mono,
     pub seed: u64,
     pub dice: Dice,
@@ -113,7 +118,9 @@ impl World {
         let now = Mono(60 * S);
         let grid = Grid::new(config.program.fps);
         Self {
-            director: Director::new(config, seed, now),
+            director: Director::new(config.clone(), seed, now),
+            config,
+            kept: None,
             now,
             seed,
             dice: Dice::new(seed + 1),
@@ -190,7 +197,11 @@ impl World {
         }
         self.seed += 1;
         self.now = self.now + ms(1_500);
-        self.director = Director::new(self.director.config().clone(), self.seed, self.now);
+        self.kept = self.director.settings().or(self.kept.take());
+        self.director = Director::new(self.config.clone(), self.seed, self.now);
+        if let Some(settings) = self.kept.clone() {
+            self.director.restore(settings);
+        }
         self.boot();
     }
 

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use cuebox_core::config::{Config, LegConfig, LegTarget, RtmpTarget, SlotConfig, Source, Url};
+use cuebox_core::config::{
+    Config, LegConfig, LegTarget, LivekitTarget, Publish, RtmpTarget, Secret, SlotConfig, Source, TokenSource, Url,
+};
 use cuebox_core::device::{Camera, Encoder, Encoders, ModeGroup, PixelFormat, Rate};
 use cuebox_core::director::{EncodeJob, Job};
 use cuebox_core::ids::{LegId, Port, SlotId};
@@ -35,6 +37,18 @@ pub fn autostart() -> Config {
 
 pub fn rtmp(name: &str, rank: Option<u32>) -> LegConfig {
     let target = LegTarget::Rtmp(RtmpTarget::Fixed { url: Url::new("rtmp://live.example/app"), stream_key: None });
+    LegConfig { name: LegId::new(name), uplink: rank, target, ca_file: None }
+}
+
+pub fn livekit(name: &str, rank: Option<u32>, slots: bool) -> LegConfig {
+    let target = LegTarget::Livekit(LivekitTarget {
+        url: Some(Url::new("wss://live.example")),
+        room: Some("hall".to_owned()),
+        identity: "hall-1".to_owned(),
+        publish: if slots { Publish::ProgramAndSlots } else { Publish::Program },
+        token: TokenSource::Fixed(Secret::new("token")),
+        ice_servers: Vec::new(),
+    });
     LegConfig { name: LegId::new(name), uplink: rank, target, ca_file: None }
 }
 

@@ -58,6 +58,7 @@ impl Reader {
             }
             None
         });
+        pipeline.connect_deep_element_added(|_, _, element| believe_the_stream(element));
         let told = Told { raw: Arc::default(), mailbox: mailbox.clone() };
         join(context, &pipeline, &decoder, shelf, &told);
         hear(&pipeline, &told)?;
@@ -149,7 +150,7 @@ fn join_pictures(
     let shelf = shelf.clone();
     let take = move |sink: &gst_app::AppSink| {
         let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
-        let (Some(picture), Some(at)) = (sample.buffer_owned(), running_time(&sample)) else {
+        let Some((picture, at)) = normalise::picture(sample).map_err(|_| gst::FlowError::NotNegotiated)? else {
             return Ok(gst::FlowSuccess::Ok);
         };
         if shelf.put_picture(picture, at.nseconds()) { Ok(gst::FlowSuccess::Ok) } else { Err(gst::FlowError::Flushing) }
@@ -202,6 +203,23 @@ fn set_up(source: &gst::Element) {
         "srtsrc" => source.set_property("auto-reconnect", false),
         _ => {}
     }
+}
+
+/// Lets a parser tell the colours by the stream itself: GStreamer 1.22 reads an MP4's own word on them without the range,
+/// and a parser puts the container's word above the stream's.
+fn believe_the_stream(element: &gst::Element) {
+    let parses = element.factory().is_some_and(|factory| ["h264parse", "h265parse"].contains(&factory.name().as_str()));
+    let Some(pad) = element.static_pad("sink").filter(|_| parses) else { return };
+    pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, |_, info| {
+        if let Some(gst::EventView::Caps(event)) = info.event().map(|event| event.view()) {
+            let mut caps = event.caps_owned();
+            if let Some(caps) = caps.make_mut().structure_mut(0) {
+                caps.remove_field("colorimetry");
+            }
+            info.data = Some(gst::PadProbeData::Event(gst::event::Caps::new(&caps)));
+        }
+        gst::PadProbeReturn::Ok
+    });
 }
 
 fn hear(pipeline: &gst::Pipeline, told: &Told) -> Result<(), Failure> {
