@@ -14,7 +14,11 @@ const LAW: &[(&[&str], &[&str], &str)] = &[
     (&["rusqlite::"], &["src/vault/"], "the index belongs to src/vault alone"),
     (&["axum::"], &["src/console/"], "the HTTP surface belongs to src/console alone"),
     (&["reqwest::"], &["src/platform/"], "calls to a platform's services belong to src/platform alone"),
-    (&["tokio_serial::", "gpiocdev::", "evdev::"], &["src/panel/"], "keys and lamps belong to src/panel alone"),
+    (
+        &["tokio_serial::", "gpiocdev::", "evdev::", "jpeg_encoder::", "font8x8::"],
+        &["src/panel/"],
+        "keys and lamps belong to src/panel alone",
+    ),
     (
         &["embedded_hal::", "embedded_io::"],
         &["src/panel/", "src/bin/cuebox-panel-sim/"],

@@ -19,6 +19,8 @@ mod harness;
 mod inputs;
 mod kill;
 mod marks;
+mod panel;
 mod rtmp;
 mod servers;
 mod shows;
+mod tsl;
