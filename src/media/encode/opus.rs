@@ -62,8 +62,7 @@ impl OpusTrack {
         encoder.set_property("inband-fec", true);
         encoder.set_property("packet-loss-percentage", EXPECTED_LOSS_PERCENT);
         encoder.set_property("dtx", false);
-        let elements: Vec<gst::Element> =
-            vec![encoder_input.clone().upcast(), encoder.clone()];
+        let elements: Vec<gst::Element> = vec![encoder_input.clone().upcast(), encoder.clone()];
         pipeline.add_many(&elements)?;
         encoder_input.link(&encoder)?;
         let shared = Arc::new(Shared { encoder_input, line: Mutex::new(None), muted: AtomicBool::new(false) });

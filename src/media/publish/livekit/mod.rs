@@ -210,8 +210,7 @@ impl LivekitPart {
             }
             let (pictures, sounds) = (Link::Encoded(EncodeJob::SlotStream(slot)), Link::SlotSound(slot));
             let name = format!("slot-{slot}");
-            let mut pair =
-                Pair::add(&self.peer, &self.pipeline, name, SLOT_SOUND_BPS, pictures, sounds)?;
+            let mut pair = Pair::add(&self.peer, &self.pipeline, name, SLOT_SOUND_BPS, pictures, sounds)?;
             if self.setup.is_none() {
                 pair.video.play();
                 pair.sound.play();

@@ -84,7 +84,9 @@ pub fn read(stats: &gst::StructureRef, acknowledged_bytes: u64) -> Feedback {
     let mut feedback = Feedback { acknowledged_bytes, ..Feedback::default() };
     for (_, value) in stats.iter() {
         let Ok(entry) = value.get::<gst::Structure>() else { continue };
-        if std::env::var_os("DUMP_STATS").is_some() { eprintln!("STAT {entry}"); }
+        if std::env::var_os("DUMP_STATS").is_some() {
+            eprintln!("STAT {entry}");
+        }
         if entry.get::<gst_webrtc::WebRTCStatsType>("type") != Ok(gst_webrtc::WebRTCStatsType::RemoteInboundRtp) {
             continue;
         }

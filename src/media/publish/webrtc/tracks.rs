@@ -150,12 +150,7 @@ pub struct SoundTrack {
 }
 
 impl SoundTrack {
-    pub fn add(
-        peer: &Peer,
-        pipeline: &gst::Pipeline,
-        bitrate_bps: u64,
-        stream: &str,
-    ) -> Result<Self, Failure> {
+    pub fn add(peer: &Peer, pipeline: &gst::Pipeline, bitrate_bps: u64, stream: &str) -> Result<Self, Failure> {
         let opus = Arc::new(OpusTrack::build(pipeline, bitrate_bps)?);
         let payloader = make("rtpopuspay")?;
         let ssrc = new_ssrc();
