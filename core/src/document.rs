@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 use crate::status::{AudioStatus, Gauges, Status};
 use crate::time::Mono;
 
-pub use parts::{AlertEntry, Encode, Leg, Panel, Probe, Program, Recording, Show, Slot, State, Viewers};
+pub use crate::status::Viewers;
+pub use parts::{AlertEntry, Encode, Leg, Panel, Probe, Program, Recording, Show, Slot, State};
 
 /// What the loop publishes: the facts and the latest samples. Cheap to clone.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,7 +84,7 @@ impl Document {
             encoders: status.encodes.iter().map(|encode| Encode::new(encode, gauges)).collect(),
             probe: Probe::new(&status.encoders),
             audio: status.audio.clone(),
-            viewers: Viewers::default(),
+            viewers: status.viewers,
             panel: status.panels.iter().map(|panel| Panel::new(panel, gauges, now)).collect(),
             locked: status.locked,
             mqtt: State::off(),

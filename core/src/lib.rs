@@ -10,6 +10,7 @@
 //! | [`command`] | the one vocabulary of commands, and its JSON and command-line forms |
 //! | [`credentials`] | what lets a leg in, and who can get it |
 //! | [`encode_plan`] | who gets which encoder, at which size and rate |
+//! | [`rate`] | the stream's bitrate, picture size and sound, from what the network carries |
 //! | [`board`] | what a board's encoders are and what they can carry, from its board file |
 //! | [`capture_mode`] | which of a camera's modes is taken |
 //! | [`device`] | what a shell tells of a camera or an encoder |
@@ -38,6 +39,7 @@ pub mod health;
 pub mod ids;
 pub mod journal;
 pub mod panel;
+pub mod rate;
 pub mod retime;
 pub mod settings;
 mod similar;

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::device::Encoders;
+use crate::director::Medium;
 use crate::ids::{LegId, ShowId, SlotId};
 use crate::time::{Mono, Wall};
 
@@ -17,6 +18,7 @@ pub struct Status {
     pub program: ProgramStatus,
     pub slots: Vec<SlotStatus>,
     pub legs: Vec<LegStatus>,
+    pub viewers: Viewers,
     pub recording: RecordingStatus,
     pub encodes: Vec<EncodeStatus>,
     pub encoders: Encoders,
@@ -103,6 +105,20 @@ pub struct LegStatus {
     pub since: Mono,
     pub why: Option<String>,
     pub next_try: Option<Mono>,
+    /// In the uplink; `None`: a destination of its own.
+    pub rank: Option<u32>,
+    /// What the host of the room muted.
+    pub muted: Vec<Medium>,
+    /// Others in the room; `None` where the server does not tell.
+    pub viewers: Option<u32>,
+}
+
+/// Of all legs together; `None` where no destination counts its viewers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Viewers {
+    pub now: Option<u32>,
+    /// Since streaming began.
+    pub peak: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,10 +143,11 @@ pub struct RecordingStatus {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EncodeStatus {
-    /// `stream`, `program-record` or `slot-<n>`.
+    /// `stream`, `program-record`, `slot-<n>` or `stream-slot-<n>`.
     pub job: String,
     /// `None`: refused, see `why`.
     pub element: Option<String>,
+    /// Picture of the moment.
     pub width: u32,
     pub height: u32,
     pub fps: u32,
@@ -260,4 +277,17 @@ pub enum LinkQuality {
     Good,
     Poor,
     Lost,
+}
+
+impl LegGauges {
+    /// What makes the quality less than excellent, as far as the numbers tell. Loss: what a camera's quality is marked
+    /// down for as well. Round trip: what a conversation suffers from (ITU-T G.114: 150 ms one way).
+    pub fn causes(&self) -> Vec<String> {
+        if self.quality.is_none_or(|quality| quality == LinkQuality::Excellent) {
+            return Vec::new();
+        }
+        let loss = (self.lost_percent >= 2.0).then(|| format!("{:.1} % of the packets are lost", self.lost_percent));
+        let slow = self.rtt_ms.filter(|ms| *ms >= 300).map(|ms| format!("a round trip takes {ms} ms"));
+        loss.into_iter().chain(slow).collect()
+    }
 }

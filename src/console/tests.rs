@@ -76,6 +76,7 @@ fn snapshot() -> Snapshot {
         program: ProgramStatus { on_air: Some(slot(1)), ..ProgramStatus::default() },
         slots: slots.collect(),
         legs: Vec::new(),
+        viewers: Default::default(),
         recording: Default::default(),
         encodes: Vec::new(),
         encoders: Default::default(),

@@ -74,6 +74,14 @@ pub enum Command {
         name: LegId,
         on: bool,
     },
+    /// Begins a leg's connection anew, and no other's.
+    LegReconnect {
+        name: LegId,
+    },
+    /// Asks for what the host of the room muted.
+    LegUnmute {
+        name: LegId,
+    },
     /// Keys of panels do nothing while it is on, but for the one that takes it off.
     Lock {
         on: bool,

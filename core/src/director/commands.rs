@@ -74,7 +74,9 @@ impl Director {
             Command::Marker { text } => self.recorder.marker(&mut self.context, text, &cause).map(|()| Done::Changed),
             Command::Snapshot { slot } => self.snapshot(*slot),
             Command::Rename { slot, name } => self.rename(*slot, name),
-            Command::Leg { name, on } => self.uplink.enable(name, *on).map(Done::from),
+            Command::Leg { name, on } => self.uplink.enable(&mut self.context, name, *on).map(Done::from),
+            Command::LegReconnect { name } => self.uplink.reconnect(&mut self.context, name).map(|()| Done::Changed),
+            Command::LegUnmute { name } => self.uplink.unmute(name).map(|()| Done::Changed),
             Command::Lock { on } => Ok(Done::from(self.panels.lock(*on))),
             Command::Identify => {
                 self.panels.identify(&mut self.context);

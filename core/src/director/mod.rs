@@ -12,6 +12,7 @@
 //! | [`recorder`] | the show, its files and its timeline |
 //! | [`library`] | what stays on the disk |
 //! | [`uplink`] | which legs publish |
+//! | [`rates`] | how much the adaptive encodes may make |
 //! | [`kept`] | which settings outlive the process |
 //! | [`panels`] | which panels are there, and whether their keys work |
 //! | [`answers`] | that each command is answered once |
@@ -35,6 +36,7 @@ mod kept;
 mod library;
 mod panels;
 mod program;
+mod rates;
 mod recorder;
 mod reload;
 mod timers;
@@ -200,6 +202,7 @@ impl Director {
             program: self.program.status(),
             slots: self.inputs.status(&self.config, &self.context.timers),
             legs: self.uplink.status(&self.context),
+            viewers: self.uplink.viewers(),
             recording: self.recorder.status(&self.library),
             encodes: self.encodes.status(),
             encoders: self.encodes.encoders(),
@@ -318,10 +321,11 @@ impl Director {
         let framed = self.program.progressed_at();
         if self.inputs.fire(&mut self.context, &self.config, framed, reason)
             || self.recorder.fire(&mut self.context, &self.config, &mut self.library, on_air, reason)
+            || self.uplink.fire(&mut self.context, reason)
         {
             return;
         }
-        #[expect(clippy::wildcard_enum_match_arm, reason = "inputs and recorder have taken theirs")]
+        #[expect(clippy::wildcard_enum_match_arm, reason = "inputs, recorder and uplink have taken theirs")]
         match reason {
             Reason::ProgramStalls => self.program.stall_timer(&mut self.context),
             Reason::ProgramRetries => self.program.retry_timer(&mut self.context),
@@ -340,10 +344,6 @@ impl Director {
             Reason::EncodeRetries(job) => self.encodes.retry_timer(&mut self.context, *job),
             Reason::RecoveryLate => self.recovery_over(),
             Reason::RemoveRetries => self.library.retry_timer(),
-            Reason::LegStalls(name) => self.uplink.stall_timer(&mut self.context, name),
-            Reason::LegRetries(name) => self.uplink.retry_timer(&mut self.context, name),
-            Reason::LegProves(name) => self.uplink.prove_timer(&mut self.context, name),
-            Reason::LegStepsIn(name) => self.uplink.step_in_timer(&mut self.context, name),
             Reason::AnswerLate(ticket) => self.answers.late_timer(&mut self.context, *ticket),
             Reason::IdentifyEnds => self.panels.identify_timer(),
             Reason::ReloadLate => self.answer_reload(Err("the configuration could not be read in time".to_owned())),
@@ -432,20 +432,24 @@ impl Director {
         let live = |slot| inputs.get(slot).is_some_and(input::Slot::is_live);
         let halted = self.library.follow(context, &config.record, self.recorder.is_halted());
         self.recorder.halt(halted);
-        // Twice: recordings need encodes to begin, and free them when they end.
+        // Twice: recordings need encodes to begin, and free them when they end; a small network sheds slots.
         for _ in 0..2 {
             let mut needed: BTreeSet<EncodeJob> = self.recorder.needs(config, live);
             if self.uplink.is_needed() {
                 needed.insert(EncodeJob::Stream);
             }
-            if self.uplink.needs_slots() {
-                needed.extend(config.slots.keys().filter(|slot| live(**slot)).map(|slot| EncodeJob::SlotStream(*slot)));
+            let published = config.slots.keys().copied().filter(|slot| self.encodes.grants_slot(*slot) && live(*slot));
+            let published: Vec<_> = published.filter(|_| self.uplink.needs_slots()).collect();
+            if !self.encodes.slots_are_shed() {
+                needed.extend(published.iter().map(|slot| EncodeJob::SlotStream(*slot)));
             }
             self.encodes.follow(context, config, &needed);
             let on_air = self.program.on_air();
             self.recorder.follow(context, config, &self.encodes, &mut self.library, live, on_air);
+            self.uplink.follow(context, self.encodes.source(EncodeJob::Stream).is_some());
+            self.encodes.rate(context, self.uplink.road(), published.len());
         }
-        self.uplink.follow(context, self.encodes.source(EncodeJob::Stream).is_some());
+        self.uplink.weigh(context, self.encodes.stream_bps());
         if let Some(Ending::Restart { told: told @ false }) = &mut self.ending
             && self.recorder.is_idle()
             && self.answers.all_given()

@@ -6,9 +6,11 @@ mod failover;
 mod inputs;
 mod legs;
 mod panels;
+mod rates;
 mod recordings;
 mod restarts;
 mod switching;
+mod uplink;
 
 use crate::world::{World, slot};
 use cuebox_core::command::Answer;
