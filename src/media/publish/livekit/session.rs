@@ -335,13 +335,7 @@ impl Session {
                 Act::Published => self.accepted(),
                 Act::Ponged(sent_ms) => self.gauge.ponged(unix_ms().saturating_sub(sent_ms)),
                 Act::Muted { id, medium, on, told } => {
-                    let mut muted = self.setup.shared.muted.lock().unwrap_or_else(PoisonError::into_inner);
-                    if on {
-                        muted.insert(id)
-                    } else {
-                        muted.remove(&id)
-                    };
-                    drop(muted);
+                    self.setup.shared.mute(&id, on);
                     self.setup.mailbox.nudge();
                     if told {
                         self.setup.reporter.fact(Fact::Muted { medium, on });
