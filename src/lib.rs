@@ -9,5 +9,6 @@ pub mod console;
 pub mod devices;
 pub mod media;
 pub mod platform;
+pub mod remote;
 pub mod supervise;
 pub mod vault;

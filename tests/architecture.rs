@@ -14,11 +14,12 @@ const LAW: &[(&[&str], &[&str], &str)] = &[
     (&["rusqlite::"], &["src/vault/"], "the index belongs to src/vault alone"),
     (&["axum::"], &["src/console/"], "the HTTP surface belongs to src/console alone"),
     (&["reqwest::"], &["src/platform/"], "calls to a platform's services belong to src/platform alone"),
+    (&["rumqttc::"], &["src/remote/"], "the MQTT connection belongs to src/remote alone"),
     (&["clap::", "clap_complete::"], &["src/cli/", "src/main.rs"], "the command line belongs to src/cli alone"),
 ];
 
 /// Shells, each of which may be named by itself and by the wiring only.
-const SHELLS: &[&str] = &["cli", "console", "devices", "media", "platform", "supervise", "vault"];
+const SHELLS: &[&str] = &["cli", "console", "devices", "media", "platform", "remote", "supervise", "vault"];
 const WIRING: &[&str] = &["src/app.rs", "src/app/", "src/lib.rs", "src/main.rs"];
 
 /// What a pure core must not touch.

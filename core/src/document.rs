@@ -83,7 +83,7 @@ impl Document {
             audio: status.audio.clone(),
             viewers: Viewers::default(),
             panel: Vec::new(),
-            mqtt: State::off(),
+            mqtt: State::mqtt(&status.mqtt),
             alerts: status.alerts.iter().map(|alert| AlertEntry::new(alert, now)).collect(),
             dropped: gauges.dropped.clone(),
             abandoned: gauges.abandoned,

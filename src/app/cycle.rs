@@ -158,8 +158,9 @@ impl Cycle {
     fn answer(&self, id: &CommandId, origin: Origin, answer: Answer) {
         match origin {
             Origin::Local | Origin::Http => self.surfaces.answers.resolve(id, answer),
-            // These surfaces do not exist in this version, so none of their commands can have come in.
-            Origin::Panel | Origin::Mqtt => tracing::error!(%id, ?origin, "an answer without a surface"),
+            Origin::Mqtt => self.surfaces.answer_mqtt(id, answer),
+            // This surface does not exist in this version, so none of its commands can have come in.
+            Origin::Panel => tracing::error!(%id, ?origin, "an answer without a surface"),
         }
     }
 

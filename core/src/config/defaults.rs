@@ -19,6 +19,7 @@ impl Default for Config {
             record: RecordConfig::default(),
             show: ShowConfig::default(),
             http: HttpConfig::default(),
+            mqtt: None,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! whether a camera, a folder or a server is really there is found out when it is used.
 
 mod leg;
+mod mqtt;
 mod slot;
 mod url;
 
@@ -137,9 +138,10 @@ fn read_all(walk: &mut Walk<'_>, mut root: Section<'_>) -> Config {
     if let Some(section) = root.read(walk, "http", Walk::table) {
         read_http(walk, section, &mut config.http);
     }
-    for later in ["mqtt", "panel"] {
-        root.refuse(walk, later, "is not supported by this version");
+    if let Some(section) = root.read(walk, "mqtt", Walk::table) {
+        config.mqtt = mqtt::read(walk, section);
     }
+    root.refuse(walk, "panel", "is not supported by this version");
     root.finish(walk);
     config
 }

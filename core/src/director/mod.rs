@@ -45,12 +45,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::command::Answer;
 use crate::config::Config;
 use crate::ids::{CommandId, Epoch, SlotId};
 use crate::settings::ShowSettings;
-use crate::status::{Severity, Status};
+use crate::status::{MqttStatus, Severity, Status};
 use crate::time::Mono;
 
+pub use answers::SeenCommand;
+pub(crate) use answers::fingerprint;
 pub use effect::{Effect, NewShow, VaultOp};
 pub use event::{
     EncodeJob, ErrorClass, Event, Fact, FoundShow, Job, Medium, Progress, Sealed, StoredSegment, VaultFact,
@@ -86,6 +89,7 @@ pub struct Director {
     library: Library,
     uplink: Uplink,
     answers: Answers,
+    mqtt: MqttStatus,
     /// Reloads that wait for the configuration.
     reloads: Vec<CommandId>,
     start: StartUp,
@@ -134,6 +138,7 @@ impl Director {
             library: Library::default(),
             uplink,
             answers: Answers::default(),
+            mqtt: MqttStatus::default(),
             reloads: Vec::new(),
             start: StartUp::Waiting { found: None },
             configured_names,
@@ -156,6 +161,16 @@ impl Director {
         if cfg!(debug_assertions) {
             self.check();
         }
+    }
+
+    /// What is to be done, in order, without taking it.
+    pub fn effects(&self) -> impl Iterator<Item = &Effect> {
+        self.context.effects.iter()
+    }
+
+    /// Takes up which commands the process before has seen; to be called before the first event.
+    pub fn remember(&mut self, seen: Vec<SeenCommand>) {
+        self.answers.restore(seen);
     }
 
     /// The next thing to be done, in order.
@@ -200,6 +215,7 @@ impl Director {
             encoders: self.encodes.encoders(),
             audio: self.audio.status(),
             alerts: self.context.alerts.list(),
+            mqtt: self.mqtt.clone(),
         }
     }
 
@@ -233,6 +249,12 @@ impl Director {
     fn apply(&mut self, event: Event) -> bool {
         match event {
             Event::Commanded(envelope) => self.command(&envelope),
+            Event::CommandedLate { envelope, why } => {
+                if self.answers.admit(&mut self.context, &envelope) {
+                    self.answers.give(&mut self.context, &envelope.id, Answer::Refused { why });
+                }
+            }
+            Event::MqttTold(mqtt) => self.mqtt = mqtt,
             Event::DeadlineReached => {
                 while let Some(reason) = self.context.timers.take_due(self.context.now) {
                     self.fire(&reason);

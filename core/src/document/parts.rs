@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::device::{BrokenEncoder, Encoders};
 use crate::ids::{LegId, ShowId, SlotId};
 use crate::status::{
-    Alert, EncodeStatus, Gauges, LegState, LegStatus, ProgramStatus, RecordingState, RecordingStatus, Severity,
-    ShowStatus, SlotState, SlotStatus,
+    Alert, EncodeStatus, Gauges, LegState, LegStatus, MqttStatus, ProgramStatus, RecordingState, RecordingStatus,
+    Severity, ShowStatus, SlotState, SlotStatus,
 };
 use crate::time::{Mono, Trust};
 
@@ -212,11 +212,13 @@ pub struct State {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     pub state: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
 }
 
 impl State {
-    pub(super) fn off() -> Self {
-        Self { kind: None, state: "off".to_owned() }
+    pub(super) fn mqtt(mqtt: &MqttStatus) -> Self {
+        Self { kind: None, state: mqtt.state.as_str().to_owned(), why: mqtt.why.clone() }
     }
 }
 
