@@ -39,6 +39,9 @@ pub async fn run(mut connection: EventLoop, news: mpsc::Sender<News>) {
         let told = match connection.poll().await {
             Ok(Event::Incoming(Incoming::ConnAck(_))) => {
                 since = Some(Instant::now());
+                // From now on both sides know the session's messages; the one of a process before would be the
+                // broker's alone, and nothing could be told apart in it.
+                connection.options.set_clean_start(false);
                 News::Connected
             }
             Ok(Event::Incoming(Incoming::Publish(message))) => News::Message(message),

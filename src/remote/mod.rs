@@ -10,8 +10,8 @@
 //! | `options` | address, names, certificates |
 //!
 //! A command is acknowledged to the broker when the director has answered it, that is when it is durable. What the box
-//! does not come to acknowledge the broker sends again, and its id tells that it is the same. The broker may have a
-//! few such messages under way at once and no more, which bounds what waits here.
+//! does not come to acknowledge the broker sends again, and its id tells that it is the same. A few commands are
+//! carried out at a time; what comes meanwhile waits in a bounded queue.
 
 mod link;
 mod options;

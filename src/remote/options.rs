@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cuebox_core::mqtt::Topics;
 use cuebox_core::mqtt::config::MqttConfig;
-use rumqttc::{AckMode, BrokerSessionResumePolicy, LastWill, MqttOptions, QoS, TlsConfiguration, Transport};
+use rumqttc::{AckMode, LastWill, MqttOptions, QoS, TlsConfiguration, Transport};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
@@ -14,7 +14,7 @@ use rustls::{ClientConfig, RootCertStore};
 const KEEP_ALIVE_S: u16 = 5;
 /// What the broker keeps for us: commands sent during a short absence arrive, older ones would surprise.
 const SESSION_S: u32 = 10;
-/// Messages that the broker may have under way to us at once.
+/// Messages that the broker may have under way to us at once. Not every broker keeps to it.
 pub const UNDER_WAY: u16 = 32;
 /// Longest packet that is taken, a command of 64 KiB with its topic and properties; the broker drops what is longer.
 const MAX_PACKET_BYTES: u32 = 72 * 1024;
@@ -37,8 +37,7 @@ pub fn options(config: &MqttConfig, topics: &Topics, box_id: &str) -> Result<Mqt
     options
         .set_keep_alive(KEEP_ALIVE_S)
         .set_connect_timeout(CONNECT)
-        .set_clean_start(false)
-        .set_broker_session_resume_policy(BrokerSessionResumePolicy::AllowBrokerOnly)
+        .set_clean_start(true)
         .set_session_expiry_interval(Some(SESSION_S))
         .set_receive_maximum(Some(UNDER_WAY))
         .set_max_packet_size(Some(MAX_PACKET_BYTES))

@@ -13,7 +13,6 @@ use cuebox_core::mqtt::{Topics, discovery};
 use cuebox_core::status::{MqttState, MqttStatus};
 use cuebox_core::time::Trust;
 use rumqttc::{AsyncClient, ClientError, Publish, PublishOptions, PublishProperties, QoS, SubscribeFilterInput};
-use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -23,8 +22,11 @@ use super::options::{self, UNDER_WAY};
 
 /// Requests that wait for the connection, subscriptions and acknowledgements among them.
 const REQUESTS: usize = 32;
-/// Commands that wait for their answers; those without acknowledgement are not bounded by the broker.
-const MAX_WAITING: usize = 256;
+/// Commands that the director has at a time.
+const AT_A_TIME: usize = 64;
+/// Messages that wait to be read, and their payloads' bytes: more than a broker keeps for a client by default.
+const MAX_UNREAD: usize = 2_048;
+const MAX_UNREAD_BYTES: usize = 4 << 20;
 /// How long what could not be handed to the connection waits when nothing else happens.
 const AGAIN: Duration = Duration::from_millis(50);
 
@@ -35,8 +37,13 @@ struct Session {
     client: Option<AsyncClient>,
     link: Option<JoinHandle<()>>,
     connected: bool,
+    /// This connection is not subscribed to commands yet.
+    deaf: bool,
     /// Counts connections: an acknowledgement belongs to the one that its message came over.
     epoch: u64,
+    /// What came and was not read yet, oldest first; `unread_bytes` of payload.
+    unread: VecDeque<Publish>,
+    unread_bytes: usize,
     /// Oldest first for each id: the director answers them in that order.
     waiting: HashMap<CommandId, VecDeque<Waiting>>,
     count: usize,
@@ -65,7 +72,10 @@ pub async fn run(
         client: None,
         link: None,
         connected: false,
+        deaf: false,
         epoch: 0,
+        unread: VecDeque::new(),
+        unread_bytes: 0,
         waiting: HashMap::new(),
         count: 0,
         acks: VecDeque::new(),
@@ -99,6 +109,7 @@ pub async fn run(
             }
             _ = &mut stopping => break,
         }
+        session.read();
         session.pump();
     }
     session.leave(news).await;
@@ -143,7 +154,7 @@ impl Session {
     ) {
         match told {
             Some(News::Connected) => self.connected(),
-            Some(News::Message(message)) => self.message(message),
+            Some(News::Message(message)) => self.came(message),
             Some(News::Moved) => {}
             Some(News::Lost(status)) => self.lost(status),
             Some(News::Spoilt(status)) => {
@@ -165,20 +176,24 @@ impl Session {
         self.acks.clear();
         tracing::info!("connected to the MQTT broker");
         self.mirror.connected((self.deps.clock)());
+        self.deaf = true;
+        self.tell(MqttState::Connected, None);
+    }
+
+    /// Commands, and when Home Assistant starts.
+    fn filters(&self) -> Vec<SubscribeFilterInput> {
         let topics: &Topics = self.mirror.topics();
         let mut filters = vec![SubscribeFilterInput::new(topics.commands(), QoS::AtLeastOnce).preserve_retain(true)];
         if let Some(prefix) = &self.config.discovery_prefix {
             filters.push(SubscribeFilterInput::new(discovery::status_topic(prefix), QoS::AtMostOnce));
         }
-        if let Some(client) = &self.client
-            && let Err(error) = client.try_subscribe_many(filters)
-        {
-            tracing::warn!("commands cannot be subscribed to: {error}");
-        }
-        self.tell(MqttState::Connected, None);
+        filters
     }
 
     fn lost(&mut self, status: MqttStatus) {
+        // The broker sends it again.
+        self.unread.clear();
+        self.unread_bytes = 0;
         if std::mem::take(&mut self.connected) {
             self.mirror.lost();
             tracing::warn!("the MQTT broker is lost: {}", status.why.as_deref().unwrap_or("no reason"));
@@ -192,6 +207,24 @@ impl Session {
         if self.told != status {
             self.told = status.clone();
             (self.deps.tell)(Event::MqttTold(status));
+        }
+    }
+
+    fn came(&mut self, message: Publish) {
+        if self.unread.len() >= MAX_UNREAD || self.unread_bytes + message.payload.len() > MAX_UNREAD_BYTES {
+            tracing::warn!("too many commands at once: one is dropped");
+            return self.acknowledge(self.epoch, message);
+        }
+        self.unread_bytes += message.payload.len();
+        self.unread.push_back(message);
+    }
+
+    /// Reads what came, as long as the commands before are nearly answered.
+    fn read(&mut self) {
+        while self.count < AT_A_TIME && self.mirror.answers() < AT_A_TIME {
+            let Some(message) = self.unread.pop_front() else { return };
+            self.unread_bytes = self.unread_bytes.saturating_sub(message.payload.len());
+            self.message(message);
         }
     }
 
@@ -217,11 +250,6 @@ impl Session {
         match inbound::read(self.mirror.topics(), &read, fresh, now) {
             Received::Nothing => self.acknowledge(self.epoch, message),
             Received::Refused { body, reply } => {
-                self.mirror.answer(reply, &body);
-                self.acknowledge(self.epoch, message);
-            }
-            Received::Command { id, reply, .. } if self.count >= MAX_WAITING => {
-                let body = json!({ "id": id, "result": "refused", "why": "too many commands wait for their answers" });
                 self.mirror.answer(reply, &body);
                 self.acknowledge(self.epoch, message);
             }
@@ -261,10 +289,14 @@ impl Session {
     /// Hands on what waits, as far as there is room.
     fn pump(&mut self) {
         let Some(client) = self.client.clone().filter(|_| self.connected) else { return };
+        if self.deaf && client.try_subscribe_many(self.filters()).is_err() {
+            return;
+        }
+        self.deaf = false;
         while let Some((epoch, message)) = self.acks.pop_front() {
             if epoch == self.epoch && matches!(client.try_ack(&message), Err(ClientError::RequestChannelFull(_))) {
                 self.acks.push_front((epoch, message));
-                return;
+                break;
             }
         }
         while let Some(out) = self.mirror.next() {
@@ -281,7 +313,7 @@ impl Session {
         if self.connected {
             let now = (self.deps.clock)();
             let due = self.mirror.deadline().map(|at| at.since(now));
-            let stuck = (!self.acks.is_empty() || self.mirror.is_waiting()).then_some(AGAIN);
+            let stuck = (self.deaf || !self.acks.is_empty() || self.mirror.is_waiting()).then_some(AGAIN);
             wait = due.into_iter().chain(stuck).fold(wait, Duration::min);
         }
         again.map_or(wait, |at| wait.min(at.saturating_duration_since(tokio::time::Instant::now())))

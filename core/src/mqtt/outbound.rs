@@ -198,6 +198,11 @@ impl Mirror {
         }
     }
 
+    /// Answers that wait.
+    pub fn answers(&self) -> usize {
+        self.waiting.replies.len()
+    }
+
     pub fn is_waiting(&self) -> bool {
         let Waiting { retained, events, replies, .. } = &self.waiting;
         !(retained.is_empty() && events.is_empty() && replies.is_empty())

@@ -240,7 +240,7 @@ const MISTAKES: &[(&str, &str)] = &[
         "[http]\nlisten = \"8080\"",
         "2: http.listen: is \"8080\", not an address with a port (allowed: \"127.0.0.1:PORT\", \"[::1]:PORT\")",
     ),
-    ("[mqtt]\nurl = \"mqtt://h\"", "1: mqtt: is not supported by this version"),
+    ("[panel]\nmode = \"direct\"", "1: panel: is not supported by this version"),
     ("[panel]\nserial = \"/dev/ttyACM0\"", "1: panel: is not supported by this version"),
     ("[box]\nid = \"a\"\nid = \"b\"", "3: id: is given twice"),
     ("[box]\nid = hall", "2: syntax: string values must be quoted, expected literal string"),
@@ -272,7 +272,7 @@ fn a_broker_is_read_and_its_mistakes_are_told() {
     let mqtt = read(text).unwrap().config.mqtt.unwrap();
     assert_eq!(mqtt.broker(), ("broker.example".to_owned(), 8883));
     assert_eq!(mqtt.ca_file.as_deref(), Some("/etc/cuebox/ca.pem"));
-    assert_eq!((mqtt.password.unwrap().reveal(), mqtt.discovery_prefix.as_deref()), ("hunter2", Some("ha")));
+    assert_eq!((mqtt.password.unwrap().reveal(), mqtt.discovery_prefix.as_deref()), ("s3cr3t", Some("ha")));
     for (section, expected) in [
         ("", "1: mqtt.url: is missing (allowed: \"mqtt://HOST[:PORT]\", \"mqtts://…\")"),
         ("url = \"tcp://h\"", "2: mqtt.url: begins with \"tcp\""),
