@@ -82,7 +82,7 @@ fn goal() -> Wanted {
     };
     let board = cuebox_core::board::Board::built_in("generic-x86").expect("a built-in board");
     let candidates = board.encoder_candidates().iter().filter(|candidate| candidate.element == "x264enc");
-    let working = candidates.map(cuebox_core::board::Candidate::working).collect();
+    let working = candidates.cloned().collect();
     let encoders = Encoders { board: board.id.clone(), working, broken: Vec::new() };
     let plan = encode_plan::plan(&encoders, &wishes);
     let bitrate_bps = config.program.video_bitrate_bps;

@@ -39,7 +39,7 @@ pub struct Board {
     /// For people.
     pub name: String,
     pub matches: Matches,
-    candidates: Vec<Candidate>,
+    candidates: Vec<Encoder>,
 }
 
 /// How the board is recognised. Not inherited. Without any entry it fits every machine.
@@ -51,19 +51,6 @@ pub struct Matches {
     pub cpu: Vec<String>,
     /// The machine's architecture, as Rust names it.
     pub arch: Vec<String>,
-}
-
-/// An encoder that the board may have, with what it can carry.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Candidate {
-    /// GStreamer element name.
-    pub element: String,
-    pub hardware: bool,
-    pub max_sessions: Option<u32>,
-    pub max_size: Option<(u32, u32)>,
-    /// Luma pixels per second over all its encodes.
-    pub max_pixels_per_s: Option<u64>,
-    pub max_bitrate_bps: Option<u64>,
 }
 
 /// What a shell read of the machine.
@@ -130,7 +117,7 @@ impl Board {
     }
 
     /// Encoders that the board may have, best first.
-    pub fn encoder_candidates(&self) -> &[Candidate] {
+    pub fn encoder_candidates(&self) -> &[Encoder] {
         &self.candidates
     }
 }
@@ -141,20 +128,6 @@ impl Matches {
         none || self.compatible.iter().any(|name| machine.compatible.contains(name))
             || self.cpu.iter().any(|name| machine.cpu.contains(name.as_str()))
             || self.arch.contains(&machine.arch)
-    }
-}
-
-impl Candidate {
-    /// The encoder as the encode plan knows it, once it encoded its probe frames.
-    pub fn working(&self) -> Encoder {
-        Encoder {
-            element: self.element.clone(),
-            hardware: self.hardware,
-            max_sessions: self.max_sessions,
-            max_size: self.max_size,
-            max_pixels_per_s: self.max_pixels_per_s,
-            max_bitrate_bps: self.max_bitrate_bps,
-        }
     }
 }
 
@@ -198,7 +171,7 @@ fn merge(id: &str, chain: Vec<BoardFile>) -> Board {
     }
     let candidate = |element: String| {
         let limits = limits.get(&element).cloned().unwrap_or_default();
-        Candidate {
+        Encoder {
             hardware: limits.hardware.unwrap_or(false),
             max_sessions: limits.max_sessions,
             max_size: limits.max_size,

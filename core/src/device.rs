@@ -66,7 +66,8 @@ pub struct Camera {
     pub card: Option<String>,
 }
 
-/// An H.264 encoder that encoded its probe frames, with the limits that its board file states.
+/// An H.264 encoder with the limits that its board file states: one that a board may have, or, in [`Encoders`], one that
+/// encoded its probe frames.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Encoder {
     /// GStreamer element name.

@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 use crate::status::{AudioStatus, Gauges, Status};
 use crate::time::Mono;
 
-pub use parts::{AlertEntry, Encode, Leg, Probe, Program, Recording, Show, Slot, State, Viewers};
+pub use crate::status::Viewers;
+pub use parts::{AlertEntry, Encode, Leg, Panel, Probe, Program, Recording, Show, Slot, State};
 
 /// What the loop publishes: the facts and the latest samples. Cheap to clone.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,7 +55,9 @@ pub struct Document {
     pub probe: Probe,
     pub audio: AudioStatus,
     pub viewers: Viewers,
-    pub panel: Vec<State>,
+    pub panel: Vec<Panel>,
+    /// Keys of panels do nothing.
+    pub locked: bool,
     pub mqtt: State,
     pub alerts: Vec<AlertEntry>,
     /// Frames thrown away between pipelines, by link.
@@ -81,8 +84,9 @@ impl Document {
             encoders: status.encodes.iter().map(|encode| Encode::new(encode, gauges)).collect(),
             probe: Probe::new(&status.encoders),
             audio: status.audio.clone(),
-            viewers: Viewers::default(),
-            panel: Vec::new(),
+            viewers: status.viewers,
+            panel: status.panels.iter().map(|panel| Panel::new(panel, gauges, now)).collect(),
+            locked: status.locked,
             mqtt: State::mqtt(&status.mqtt),
             alerts: status.alerts.iter().map(|alert| AlertEntry::new(alert, now)).collect(),
             dropped: gauges.dropped.clone(),

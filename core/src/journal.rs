@@ -109,6 +109,7 @@ impl Journal {
             | Event::ClockRead(_)
             | Event::ConfigRejected { .. }
             | Event::ShellRestarted { .. }
+            | Event::PanelTold(_)
             | Event::ShutdownRequested => {
                 let mut lines = self.flush();
                 lines.push(self.line(&Record::Event { at: now, event: event.clone() }));

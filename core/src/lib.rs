@@ -10,6 +10,7 @@
 //! | [`command`] | the one vocabulary of commands, and its JSON and command-line forms |
 //! | [`credentials`] | what lets a leg in, and who can get it |
 //! | [`encode_plan`] | who gets which encoder, at which size and rate |
+//! | [`rate`] | the stream's bitrate, picture size and sound, from what the network carries |
 //! | [`board`] | what a board's encoders are and what they can carry, from its board file |
 //! | [`capture_mode`] | which of a camera's modes is taken |
 //! | [`device`] | what a shell tells of a camera or an encoder |
@@ -17,9 +18,10 @@
 //! | [`retime`] | which frame of the grid a picture of a source gets |
 //! | [`settings`] | what operators set and find again after a restart |
 //! | [`status`] | what every surface shows |
+//! | [`panel`] | what the keys of panels mean, and when a panel counts as there |
+//! | [`tally`] | what lamps show |
 //! | [`document`] | the status document that surfaces publish, and its changes |
 //! | [`health`] | how well a slot does, 0–100, and why |
-//! | [`fragment`] | completes an index that the muxer left incomplete |
 //! | [`grid`] | the show's frame grid: frame numbers ↔ time |
 //! | [`journal`] | bounded history of events; replay gives the same status |
 //! | [`timeline`] | the show's switches with their exact frames |
@@ -33,15 +35,17 @@ pub mod device;
 pub mod director;
 pub mod document;
 pub mod encode_plan;
-pub mod fragment;
 pub mod grid;
 pub mod health;
 pub mod ids;
 pub mod journal;
 pub mod mqtt;
+pub mod panel;
+pub mod rate;
 pub mod retime;
 pub mod settings;
 mod similar;
 pub mod status;
+pub mod tally;
 pub mod time;
 pub mod timeline;

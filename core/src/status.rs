@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::device::Encoders;
+use crate::director::Medium;
 use crate::ids::{LegId, ShowId, SlotId};
 use crate::time::{Mono, Wall};
 
@@ -17,10 +18,17 @@ pub struct Status {
     pub program: ProgramStatus,
     pub slots: Vec<SlotStatus>,
     pub legs: Vec<LegStatus>,
+    pub viewers: Viewers,
     pub recording: RecordingStatus,
     pub encodes: Vec<EncodeStatus>,
     pub encoders: Encoders,
     pub audio: AudioStatus,
+    /// Every panel that was seen or is waited for, by its id.
+    pub panels: Vec<PanelStatus>,
+    /// Keys of panels do nothing.
+    pub locked: bool,
+    /// Every lamp is to blink.
+    pub identifying: bool,
     pub alerts: Vec<Alert>,
     #[serde(default)]
     pub mqtt: MqttStatus,
@@ -75,6 +83,9 @@ pub struct ProgramStatus {
     /// The operator asked for the slate.
     pub slate: bool,
     pub held: bool,
+    /// Since the program began, or began anew, a frame has shown what `on_air` says. Without it nothing is known to be
+    /// on air, the slate neither.
+    pub seen: bool,
     /// Why the slate is shown, when it is.
     pub why: Option<String>,
 }
@@ -128,6 +139,20 @@ pub struct LegStatus {
     pub since: Mono,
     pub why: Option<String>,
     pub next_try: Option<Mono>,
+    /// In the uplink; `None`: a destination of its own.
+    pub rank: Option<u32>,
+    /// What the host of the room muted.
+    pub muted: Vec<Medium>,
+    /// Others in the room; `None` where the server does not tell.
+    pub viewers: Option<u32>,
+}
+
+/// Of all legs together; `None` where no destination counts its viewers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Viewers {
+    pub now: Option<u32>,
+    /// Since streaming began.
+    pub peak: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -152,10 +177,11 @@ pub struct RecordingStatus {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EncodeStatus {
-    /// `stream`, `program-record` or `slot-<n>`.
+    /// `stream`, `program-record`, `slot-<n>` or `stream-slot-<n>`.
     pub job: String,
     /// `None`: refused, see `why`.
     pub element: Option<String>,
+    /// Picture of the moment.
     pub width: u32,
     pub height: u32,
     pub fps: u32,
@@ -173,6 +199,41 @@ pub struct SlotAudioStatus {
     pub mute: bool,
     pub gain_db: f64,
     pub delay_ms: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PanelState {
+    /// It never answered in this run.
+    #[default]
+    Waiting,
+    Connected,
+    /// It was connected, and is silent or gone.
+    Lost,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PanelStatus {
+    /// Where it is: a device's path, a GPIO chip, a USB port. One panel each.
+    pub id: String,
+    pub kind: PanelKind,
+    /// As it calls itself; a second one of that name gets a number.
+    pub name: String,
+    pub state: PanelState,
+    pub since: Mono,
+    pub why: Option<String>,
+    pub keys: u8,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PanelKind {
+    Serial,
+    Gpio,
+    Keypad,
+    StreamDeck,
+    /// A destination of tally, without keys.
+    Tsl,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -207,6 +268,23 @@ pub struct Gauges {
     pub dropped: BTreeMap<String, u64>,
     /// Pipelines that did not stop in time and were abandoned.
     pub abandoned: u64,
+    /// What each panel's line carried, by its id.
+    pub panels: BTreeMap<String, PanelGauges>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PanelGauges {
+    /// Presses that became commands.
+    pub presses: u64,
+    /// Presses that came faster than any finger, and were not acted on.
+    pub surplus: u64,
+    /// Good lines of a serial panel.
+    pub lines: u64,
+    /// Bytes outside of lines, lines cut off, wrong checksums, lines that mean nothing.
+    pub garbage: u64,
+    pub broken: u64,
+    pub checksum: u64,
+    pub unknown: u64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -221,4 +299,29 @@ pub struct LegGauges {
     pub bitrate_bps: u64,
     pub rtt_ms: Option<u32>,
     pub lost_percent: f64,
+    /// As the server judges it, where it does.
+    pub quality: Option<LinkQuality>,
+}
+
+/// A server's judgement of what reaches it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LinkQuality {
+    Excellent,
+    Good,
+    Poor,
+    Lost,
+}
+
+impl LegGauges {
+    /// What makes the quality less than excellent, as far as the numbers tell. Loss: what a camera's quality is marked
+    /// down for as well. Round trip: what a conversation suffers from (ITU-T G.114: 150 ms one way).
+    pub fn causes(&self) -> Vec<String> {
+        if self.quality.is_none_or(|quality| quality == LinkQuality::Excellent) {
+            return Vec::new();
+        }
+        let loss = (self.lost_percent >= 2.0).then(|| format!("{:.1} % of the packets are lost", self.lost_percent));
+        let slow = self.rtt_ms.filter(|ms| *ms >= 300).map(|ms| format!("a round trip takes {ms} ms"));
+        loss.into_iter().chain(slow).collect()
+    }
 }

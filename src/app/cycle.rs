@@ -159,8 +159,12 @@ impl Cycle {
         match origin {
             Origin::Local | Origin::Http => self.surfaces.answers.resolve(id, answer),
             Origin::Mqtt => self.surfaces.answer_mqtt(id, answer),
-            // This surface does not exist in this version, so none of its commands can have come in.
-            Origin::Panel => tracing::error!(%id, ?origin, "an answer without a surface"),
+            // Whoever pressed a key sees on the lamps what came of it.
+            Origin::Panel => match answer {
+                Answer::Done => tracing::debug!(%id, "a key was pressed"),
+                Answer::Refused { why } | Answer::Conflict { why } => tracing::info!(%id, "a key was refused: {why}"),
+                Answer::Duplicate { .. } => tracing::error!(%id, "a key's command was sent twice"),
+            },
         }
     }
 
@@ -204,6 +208,7 @@ impl Cycle {
     fn show_gauges(&mut self) {
         let mut gauges = self.media.gauges();
         gauges.free_bytes = self.free_bytes;
+        gauges.panels = self.surfaces.panels.gauges();
         self.snapshots.send_modify(|snapshot| snapshot.gauges = Arc::new(gauges));
     }
 

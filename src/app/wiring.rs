@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cuebox_core::board::{Board, Candidate};
+use cuebox_core::board::Board;
 use cuebox_core::command::{Answer, Envelope};
 use cuebox_core::config::HttpConfig;
 use cuebox_core::director::{Director, Event};
@@ -25,6 +25,7 @@ use super::{Job, RunError, fault};
 use crate::console::{Answers, Console, ConsoleHandle, Deps, Shows, SubmitError};
 use crate::devices::{self, DeviceWatch};
 use crate::media::{self, Media, timing::ShowFormat};
+use crate::panel::{self, Panels};
 use crate::platform::Platform;
 use crate::remote::{self, Remote};
 use crate::supervise::{board, clock};
@@ -74,6 +75,7 @@ pub fn start(job: Job) -> Result<Cycle, RunError> {
     let life = Life { boot: uuid::Uuid::now_v7().to_string(), version: env!("CARGO_PKG_VERSION").to_owned(), started };
     let faults = fault::allowed();
     let answers = Answers::default();
+    let panels = Panels::start(&config.panel, &panel_deps(newest.clone(), &sender));
     let deps = Deps {
         life,
         clock: if faults { fault::clock } else { now },
@@ -86,7 +88,7 @@ pub fn start(job: Job) -> Result<Cycle, RunError> {
     let console = Some(Console::start(&config.http, deps.clone())?);
     let remote =
         config.mqtt.clone().map(|mqtt| Remote::start(mqtt, remote_deps(&config.box_id, &deps, sender.clone())));
-    let surfaces = Surfaces { http: config.http.clone(), deps, console, answers, remote, _devices: devices };
+    let surfaces = Surfaces { http: config.http.clone(), deps, console, answers, panels, remote, _devices: devices };
     let banner = Banner::new(&config, job.file);
     Ok(Cycle {
         director,
@@ -114,6 +116,7 @@ pub struct Surfaces {
     console: Option<ConsoleHandle>,
     pub answers: Answers,
     remote: Option<Remote>,
+    pub panels: Panels,
     _devices: DeviceWatch,
 }
 
@@ -162,6 +165,18 @@ fn remote_deps(box_id: &str, console: &Deps, sender: mpsc::UnboundedSender<Event
     }
 }
 
+fn panel_deps(snapshots: watch::Receiver<Snapshot>, sender: &mpsc::UnboundedSender<Event>) -> panel::Deps {
+    let (submit, report, broke) = (sender.clone(), sender.clone(), sender.clone());
+    panel::Deps {
+        clock: now,
+        snapshots,
+        // A loop that has ended takes nothing, and needs nothing.
+        submit: Arc::new(move |envelope| drop(submit.send(Event::Commanded(envelope)))),
+        report: Arc::new(move |told| drop(report.send(Event::PanelTold(told)))),
+        broke: Arc::new(move || drop(broke.send(Event::ShellRestarted { shell: "panel".to_owned() }))),
+    }
+}
+
 fn submit(sender: mpsc::UnboundedSender<Event>) -> Arc<dyn Fn(Envelope) -> Result<(), SubmitError> + Send + Sync> {
     Arc::new(move |envelope| sender.send(Event::Commanded(envelope)).map_err(|_| SubmitError::Stopping))
 }
@@ -177,8 +192,8 @@ fn picture(media: Arc<Media>) -> Arc<dyn Fn(Track) -> Option<Arc<[u8]>> + Send +
 fn probe_encoders(data_dir: PathBuf, sender: mpsc::UnboundedSender<Event>) -> Result<(), RunError> {
     let board = Board::detect(&board::machine())?;
     let probe = move || {
-        let candidates: Vec<_> = board.encoder_candidates().iter().map(Candidate::working).collect();
-        let encoders = media::encode::probe(&board.id, &candidates, Some(&data_dir.join("encoders.json")));
+        let encoders =
+            media::encode::probe(&board.id, board.encoder_candidates(), Some(&data_dir.join("encoders.json")));
         let _ = sender.send(Event::EncodersProbed(encoders));
     };
     std::thread::Builder::new().name("probe".to_owned()).spawn(probe).map_err(RunError::Runtime)?;

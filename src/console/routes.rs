@@ -178,15 +178,18 @@ async fn event_stream(State(surface): In, upgrade: WebSocketUpgrade) -> Response
 }
 
 async fn program_picture(State(surface): In) -> Response {
-    picture(&surface, Some(Track::Program))
+    picture(&surface, Some(Track::Program)).await
 }
 
 async fn slot_picture(State(surface): In, Path(slot): Path<String>) -> Response {
-    picture(&surface, slot.parse().ok().and_then(SlotId::new).map(Track::Slot))
+    picture(&surface, slot.parse().ok().and_then(SlotId::new).map(Track::Slot)).await
 }
 
-fn picture(surface: &Surface, track: Option<Track>) -> Response {
-    match track.and_then(|track| (surface.hub.deps.picture)(track)) {
+/// It may have to be made first, which takes milliseconds at best.
+async fn picture(surface: &Surface, track: Option<Track>) -> Response {
+    let make = surface.hub.deps.picture.clone();
+    let made = tokio::task::spawn_blocking(move || track.and_then(|track| make(track))).await;
+    match made.ok().flatten() {
         Some(jpeg) => fresh(([(header::CONTENT_TYPE, "image/jpeg")], Bytes::from_owner(jpeg)).into_response()),
         None => problem(StatusCode::NOT_FOUND, "there is no picture of it"),
     }

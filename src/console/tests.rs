@@ -76,10 +76,14 @@ fn snapshot() -> Snapshot {
         program: ProgramStatus { on_air: Some(slot(1)), ..ProgramStatus::default() },
         slots: slots.collect(),
         legs: Vec::new(),
+        viewers: Default::default(),
         recording: Default::default(),
         encodes: Vec::new(),
         encoders: Default::default(),
         audio: Default::default(),
+        panels: Vec::new(),
+        locked: false,
+        identifying: false,
         alerts: Vec::new(),
     };
     Snapshot { status: Arc::new(status), gauges: Arc::new(Gauges::default()) }

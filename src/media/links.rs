@@ -4,6 +4,9 @@
 //! comes, and again when it comes back after a restart. Each consumer's queue is bounded and drops its oldest buffer
 //! when it overflows: a slow consumer never holds anybody else. After a drop on an encoded link nothing passes until
 //! the next key frame, which is asked for at once.
+//!
+//! Who only hands buffers on, into a queue of its own, listens instead ([`Links::listen`]): that costs no thread and
+//! nothing is dropped.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -64,11 +67,28 @@ struct Table {
 
 #[derive(Default)]
 struct Place {
-    /// The producer and the id of its publication.
-    producer: Option<(u64, StreamProducer)>,
+    producer: Option<Producer>,
     consumers: BTreeMap<u64, Consumer>,
+    listeners: BTreeMap<u64, Listener>,
     /// Drops of consumers that have gone.
     dropped_before: u64,
+}
+
+struct Producer {
+    /// Of its publication.
+    id: u64,
+    stream: StreamProducer,
+    /// Where its buffers arrive.
+    pad: Option<gst::Pad>,
+}
+
+/// What a listener does with a buffer and its caps.
+type Hear = Arc<dyn Fn(&gst::Buffer, gst::Caps) + Send + Sync>;
+
+struct Listener {
+    hear: Hear,
+    /// Its place at the producer of the moment.
+    probe: Option<(gst::Pad, gst::PadProbeId)>,
 }
 
 struct Consumer {
@@ -84,7 +104,7 @@ pub struct Publication {
     id: u64,
 }
 
-/// A consumer's place; dropping it takes the consumer out.
+/// A consumer's or a listener's place; dropping it takes it out.
 #[must_use]
 pub struct Subscription {
     links: Links,
@@ -107,7 +127,9 @@ impl Links {
             // Fails only for a consumer that this new producer has already.
             let _ = consumer.link.change_producer(&producer, false);
         }
-        place.producer = Some((id, producer));
+        let pad = sink.static_pad("sink");
+        place.listeners.values_mut().for_each(|listener| listener.attach(pad.as_ref()));
+        place.producer = Some(Producer { id, stream: producer, pad });
         table.tell_watchers();
         Publication { links: self.clone(), link, id }
     }
@@ -134,11 +156,31 @@ impl Links {
         let mut table = self.table();
         let id = table.new_id();
         let place = table.places.entry(link).or_default();
-        if let Some((_, producer)) = &place.producer {
-            let _ = consumption.change_producer(producer, false);
+        if let Some(producer) = &place.producer {
+            let _ = consumption.change_producer(&producer.stream, false);
         }
         place.consumers.insert(id, Consumer { link: consumption, passed });
         Subscription { links: self.clone(), link, id }
+    }
+
+    /// Calls `hear` with every buffer of `link`, now or as soon as somebody produces, on the producer's thread: it must
+    /// not wait for anything. Of an encode, the first may be in the middle of a group of pictures.
+    pub fn listen(&self, link: Link, hear: impl Fn(&gst::Buffer, gst::Caps) + Send + Sync + 'static) -> Subscription {
+        let mut listener = Listener { hear: Arc::new(hear), probe: None };
+        let mut table = self.table();
+        let id = table.new_id();
+        let place = table.places.entry(link).or_default();
+        listener.attach(place.producer.as_ref().and_then(|producer| producer.pad.as_ref()));
+        place.listeners.insert(id, listener);
+        Subscription { links: self.clone(), link, id }
+    }
+
+    /// Sends an event up to whoever produces; lost when nobody does.
+    pub fn send_up(&self, link: Link, event: gst::Event) {
+        let pad = self.table().places.get(&link).and_then(|place| place.producer.as_ref()?.pad.clone());
+        if let Some(pad) = pad {
+            pad.push_event(event);
+        }
     }
 
     /// Nudges an actor whenever some link gets a producer or loses it.
@@ -153,7 +195,7 @@ impl Links {
 
     /// The newest buffer of a link, with its caps.
     pub fn last_sample(&self, link: Link) -> Option<gst::Sample> {
-        let producer = self.table().places.get(&link)?.producer.as_ref().map(|(_, producer)| producer.clone())?;
+        let producer = self.table().places.get(&link)?.producer.as_ref().map(|producer| producer.stream.clone())?;
         producer.last_sample()
     }
 
@@ -181,6 +223,28 @@ impl Table {
     /// Watchers whose actor has ended are forgotten.
     fn tell_watchers(&mut self) {
         self.watchers.retain(Mailbox::nudge);
+    }
+}
+
+impl Listener {
+    fn attach(&mut self, pad: Option<&gst::Pad>) {
+        self.detach();
+        let hear = self.hear.clone();
+        self.probe = pad.and_then(|pad| {
+            let probe = pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+                if let (Some(buffer), Some(caps)) = (info.buffer(), pad.current_caps()) {
+                    hear(buffer, caps);
+                }
+                gst::PadProbeReturn::Ok
+            })?;
+            Some((pad.clone(), probe))
+        });
+    }
+
+    fn detach(&mut self) {
+        if let Some((pad, probe)) = self.probe.take() {
+            pad.remove_probe(probe);
+        }
     }
 }
 
@@ -224,8 +288,9 @@ impl Drop for Publication {
     fn drop(&mut self) {
         let mut table = self.links.table();
         let Some(place) = table.places.get_mut(&self.link) else { return };
-        if place.producer.as_ref().is_some_and(|(id, _)| *id == self.id) {
+        if place.producer.as_ref().is_some_and(|producer| producer.id == self.id) {
             place.producer = None;
+            place.listeners.values_mut().for_each(Listener::detach);
             for consumer in place.consumers.values_mut() {
                 consumer.link.disconnect();
             }
@@ -239,6 +304,9 @@ impl Drop for Subscription {
         let gone = {
             let mut table = self.links.table();
             let Some(place) = table.places.get_mut(&self.link) else { return };
+            if let Some(mut listener) = place.listeners.remove(&self.id) {
+                listener.detach();
+            }
             let gone = place.consumers.remove(&self.id);
             place.dropped_before += gone.as_ref().map_or(0, Consumer::dropped);
             gone

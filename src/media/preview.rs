@@ -1,12 +1,12 @@
 //! One small JPEG of each slot and of the program, for the console and for snapshots.
 //!
-//! A thread of its own takes the newest picture of each link every two seconds, or at once when asked, scales and
-//! encodes it; nothing on the pictures' way waits for it. Pictures of a link that nobody produces are forgotten, so
-//! that what is shown is never older than its slot's last life.
+//! Made when somebody looks, by a thread of its own, from the newest picture of a link; what was made is shown for two
+//! seconds. So a box that nobody looks at spends nothing on it, and however many look, a picture is scaled and encoded
+//! once in two seconds. Nothing on the pictures' way waits for it. A link that nobody produces has no picture.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use cuebox_core::ids::SlotId;
@@ -14,6 +14,7 @@ use gst::prelude::*;
 
 use super::links::{Link, Links};
 
+/// A picture is shown for so long.
 const EVERY: Duration = Duration::from_secs(2);
 /// Pixels; the height follows the picture's shape. Smaller pictures keep their size.
 const WIDTH: u32 = 640;
@@ -21,11 +22,27 @@ const WIDTH: u32 = 640;
 const QUALITY: i32 = 80;
 const PATIENCE: gst::ClockTime = gst::ClockTime::from_mseconds(500);
 
-type Newest = Arc<Mutex<BTreeMap<Link, Arc<[u8]>>>>;
+type Newest = Arc<Mutex<BTreeMap<Link, Shot>>>;
+
+#[derive(Clone)]
+struct Shot {
+    jpeg: Arc<[u8]>,
+    made: Instant,
+}
+
+/// Somebody wants a new picture.
+struct Ask {
+    link: Link,
+    /// Also when there is one that is not old yet.
+    now: bool,
+    /// Told when it was made, or could not be.
+    done: Option<Sender<()>>,
+}
 
 pub struct Preview {
+    links: Links,
     newest: Newest,
-    asks: Option<Sender<SlotId>>,
+    asks: Option<Sender<Ask>>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
@@ -33,22 +50,37 @@ impl Preview {
     pub fn start(links: Links) -> std::io::Result<Self> {
         let newest = Newest::default();
         let (asks, inbox) = channel();
-        let shown = newest.clone();
+        let (shown, from) = (newest.clone(), links.clone());
         let thread =
-            std::thread::Builder::new().name("preview".to_owned()).spawn(move || run(&links, &shown, &inbox))?;
-        Ok(Self { newest, asks: Some(asks), thread: Some(thread) })
+            std::thread::Builder::new().name("preview".to_owned()).spawn(move || run(&from, &shown, &inbox))?;
+        Ok(Self { links, newest, asks: Some(asks), thread: Some(thread) })
     }
 
-    /// The newest JPEG of a slot, or of the program.
+    /// A JPEG of a slot, or of the program, not older than two seconds. Blocks while it is made: milliseconds, and a
+    /// second when the machine stands still.
     pub fn newest(&self, slot: Option<SlotId>) -> Option<Arc<[u8]>> {
         let link = slot.map_or(Link::ProgramPicture, Link::SlotPicture);
-        self.newest.lock().unwrap_or_else(PoisonError::into_inner).get(&link).cloned()
+        if !self.links.is_produced(link) {
+            locked(&self.newest).remove(&link);
+            return None;
+        }
+        if !is_fresh(&self.newest, link) {
+            let (done, made) = channel();
+            self.ask(Ask { link, now: false, done: Some(done) });
+            // What is there is shown also when nothing newer came.
+            let _ = made.recv_timeout(2 * Duration::from(PATIENCE));
+        }
+        locked(&self.newest).get(&link).map(|shot| shot.jpeg.clone())
     }
 
     /// Takes a picture of the slot now.
     pub fn take(&self, slot: SlotId) {
+        self.ask(Ask { link: Link::SlotPicture(slot), now: true, done: None });
+    }
+
+    fn ask(&self, ask: Ask) {
         if let Some(asks) = &self.asks {
-            let _ = asks.send(slot);
+            let _ = asks.send(ask);
         }
     }
 }
@@ -62,30 +94,29 @@ impl Drop for Preview {
     }
 }
 
-fn run(links: &Links, newest: &Newest, inbox: &Receiver<SlotId>) {
-    let mut studio = Studio::default();
-    let mut next = Instant::now();
-    loop {
-        match inbox.recv_timeout(next.saturating_duration_since(Instant::now())) {
-            Ok(slot) => refresh(links, newest, Link::SlotPicture(slot), &mut studio),
-            Err(RecvTimeoutError::Timeout) => {
-                let slots = SlotId::all().map(Link::SlotPicture);
-                slots.chain([Link::ProgramPicture]).for_each(|link| refresh(links, newest, link, &mut studio));
-                next = Instant::now() + EVERY;
-            }
-            Err(RecvTimeoutError::Disconnected) => return,
-        }
-    }
+fn locked(newest: &Newest) -> MutexGuard<'_, BTreeMap<Link, Shot>> {
+    newest.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn refresh(links: &Links, newest: &Newest, link: Link, studio: &mut Studio) {
-    let picture = links.last_sample(link).and_then(|sample| studio.develop(&sample));
-    let mut newest = newest.lock().unwrap_or_else(PoisonError::into_inner);
-    match picture {
-        Some(jpeg) => newest.insert(link, jpeg),
-        None if !links.is_produced(link) => newest.remove(&link),
-        None => None,
-    };
+fn is_fresh(newest: &Newest, link: Link) -> bool {
+    locked(newest).get(&link).is_some_and(|shot| shot.made.elapsed() < EVERY)
+}
+
+fn run(links: &Links, newest: &Newest, inbox: &Receiver<Ask>) {
+    let mut studio = Studio::default();
+    while let Ok(Ask { link, now, done }) = inbox.recv() {
+        if now || !is_fresh(newest, link) {
+            let made = Instant::now();
+            let picture = links.last_sample(link).and_then(|sample| studio.develop(&sample));
+            if let Some(jpeg) = picture {
+                locked(newest).insert(link, Shot { jpeg, made });
+            }
+        }
+        if let Some(done) = done {
+            // Whoever asked may have lost patience.
+            let _ = done.send(());
+        }
+    }
 }
 
 /// A kept pipeline that scales and encodes one picture at a time; made again when the pictures' format changes.

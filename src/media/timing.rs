@@ -8,16 +8,26 @@ use gst::prelude::*;
 pub const SAMPLE_RATE: u32 = 48_000;
 pub const CHANNELS: u32 = 2;
 
+/// The sample that is nearest to a time, both counted from one zero.
+pub fn sample_at_ns(ns: u64) -> u64 {
+    let product = u128::from(ns) * u128::from(SAMPLE_RATE) + 500_000_000;
+    u64::try_from(product / 1_000_000_000).unwrap_or(u64::MAX)
+}
+
+/// The time of a sample, both counted from one zero, rounded down to a nanosecond.
+pub fn ns_of_sample(sample: u64) -> u64 {
+    let ns = u128::from(sample) * 1_000_000_000 / u128::from(SAMPLE_RATE);
+    u64::try_from(ns).unwrap_or(u64::MAX)
+}
+
 /// The sample that is due at a running time.
 pub fn sample_at(running: gst::ClockTime) -> u64 {
-    let product = u128::from(running.nseconds()) * u128::from(SAMPLE_RATE) + 500_000_000;
-    u64::try_from(product / 1_000_000_000).unwrap_or(u64::MAX)
+    sample_at_ns(running.nseconds())
 }
 
 /// The running time of a sample, rounded down to a nanosecond.
 pub fn time_of_sample(sample: u64) -> gst::ClockTime {
-    let ns = u128::from(sample) * 1_000_000_000 / u128::from(SAMPLE_RATE);
-    gst::ClockTime::from_nseconds(u64::try_from(ns).unwrap_or(u64::MAX))
+    gst::ClockTime::from_nseconds(ns_of_sample(sample))
 }
 
 /// The show's picture format; every raw picture between pipelines has it.
@@ -111,5 +121,17 @@ impl Timing {
 impl Default for Timing {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_and_times_agree_for_years() {
+        for sample in (0..100_000).chain([48_000 * 86_400 * 365 * 3 + 7]) {
+            assert_eq!(sample_at(time_of_sample(sample)), sample);
+        }
     }
 }

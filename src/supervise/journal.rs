@@ -21,12 +21,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use cuebox_core::director::{Event, VaultFact};
 use cuebox_core::ids::Ticket;
 use tokio::sync::mpsc::UnboundedSender;
+
+use crate::threads::Running;
 
 /// Longest that a line waits to be synced.
 pub const SYNC_EVERY: Duration = Duration::from_secs(1);
@@ -70,7 +71,7 @@ pub struct JournalWriter {
     facts: UnboundedSender<Event>,
     shared: Arc<Shared>,
     last_try: Option<Instant>,
-    ended: Receiver<()>,
+    thread: Running,
 }
 
 impl JournalWriter {
@@ -80,18 +81,13 @@ impl JournalWriter {
     /// When no thread can be started.
     pub fn start(data_dir: &Path, keep: usize, facts: UnboundedSender<Event>) -> io::Result<Self> {
         let (queue, waiting) = sync_channel(QUEUE);
-        let (alive, ended) = sync_channel::<()>(0);
         let shared = Arc::new(Shared::default());
         shared.broken.store(true, Ordering::Release);
         "it was not begun".clone_into(&mut shared.why.lock().unwrap_or_else(PoisonError::into_inner));
         let files = Files { folder: data_dir.join("journal"), keep: keep.max(1), open: None };
         let mut writer = Writer { files, shared: shared.clone(), facts: facts.clone(), tickets: Vec::new() };
-        let run = move || {
-            writer.run(&waiting);
-            drop(alive);
-        };
-        thread::Builder::new().name("journal".into()).spawn(run)?;
-        Ok(Self { queue, facts, shared, last_try: None, ended })
+        let thread = Running::start("journal", move || writer.run(&waiting))?;
+        Ok(Self { queue, facts, shared, last_try: None, thread })
     }
 
     /// Whether [`JournalWriter::start_file`] is to be called now: at first, and some seconds after lines were lost.
@@ -102,9 +98,9 @@ impl JournalWriter {
     /// Begins a new file with this line.
     pub fn start_file(&mut self, snapshot: String) {
         self.last_try = Some(Instant::now());
-        if self.queue.try_send(Message::File { snapshot }).is_ok() {
-            self.shared.broken.store(false, Ordering::Release);
-        } else {
+        // Before the thread can have tried: what it finds stands.
+        self.shared.broken.store(false, Ordering::Release);
+        if self.queue.try_send(Message::File { snapshot }).is_err() {
             self.shared.break_off("the disk does not keep up");
         }
     }
@@ -134,17 +130,7 @@ impl JournalWriter {
 
     /// Writes and syncs what was given, then ends. `false` when that took longer than `limit`.
     pub fn stop(self, limit: Duration) -> bool {
-        let deadline = Instant::now() + limit;
-        let mut asked = false;
-        loop {
-            asked = asked || self.queue.try_send(Message::Stop).is_ok();
-            let left = deadline.saturating_duration_since(Instant::now());
-            match self.ended.recv_timeout(left.min(Duration::from_millis(20))) {
-                Err(RecvTimeoutError::Disconnected) | Ok(()) => return true,
-                Err(RecvTimeoutError::Timeout) if left.is_zero() => return false,
-                Err(RecvTimeoutError::Timeout) => {}
-            }
-        }
+        self.thread.ends_within(limit, || self.queue.try_send(Message::Stop).is_ok())
     }
 }
 

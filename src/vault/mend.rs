@@ -39,12 +39,9 @@ pub fn mend(disk: &Disk, path: &Path) -> disk::Result<Mended> {
     let size = file.metadata().map_err(wrong("read"))?.len();
     match mp4::examine(&mut file).map_err(wrong("read"))? {
         Verdict::Finished(content) => Ok(Mended::Plays { content, bytes: size, finished: true, cut_bytes: 0 }),
-        Verdict::Fragmented { content, keep, repairs, hidden_index } => {
+        Verdict::Fragmented { content, keep, hidden_index } => {
             if let Some(at) = hidden_index {
                 disk.write_at(&mut file, path, at, b"moov")?;
-            }
-            for repair in repairs {
-                disk.write_at(&mut file, path, repair.at, &repair.bytes)?;
             }
             if keep < size {
                 disk.cut(&file, path, keep)?;

@@ -53,9 +53,8 @@ mod worker;
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
 
 use cuebox_core::director::{Event, VaultFact, VaultOp};
 use cuebox_core::ids::Ticket;
@@ -68,6 +67,8 @@ pub use recovery::Recovery;
 use layout::Layout;
 use store::Owner;
 use worker::{Message, Worker};
+
+use crate::threads::Running;
 
 /// Operations that may wait for the vault's thread. A show makes some tens in a minute.
 const QUEUE: usize = 4096;
@@ -104,8 +105,7 @@ pub struct VaultHandle {
     queue: SyncSender<Message>,
     facts: UnboundedSender<Event>,
     data_dir: PathBuf,
-    /// Disconnected when the thread has ended.
-    ended: Receiver<()>,
+    thread: Running,
 }
 
 impl VaultHandle {
@@ -123,13 +123,8 @@ impl VaultHandle {
         let owner = Owner { box_id: config.box_id, boot: config.boot };
         let mut worker = Worker::new(layout, owner, facts.clone(), queue.clone());
         let recovery = worker.open().map_err(|pid| VaultError::Locked { data_dir: config.data_dir.clone(), pid })?;
-        let (alive, ended) = sync_channel::<()>(0);
-        let run = move || {
-            worker.run(&waiting);
-            drop(alive);
-        };
-        thread::Builder::new().name("vault".into()).spawn(run).map_err(VaultError::Thread)?;
-        Ok((Self { queue, facts, data_dir: config.data_dir, ended }, recovery))
+        let thread = Running::start("vault", move || worker.run(&waiting)).map_err(VaultError::Thread)?;
+        Ok((Self { queue, facts, data_dir: config.data_dir, thread }, recovery))
     }
 
     /// Gives an operation. Never blocks; operations are done in the order given. When the disk has not kept up with
@@ -167,17 +162,7 @@ impl VaultHandle {
     /// Ends the thread after the work that was given. `false` when that took longer than `limit`: the process may
     /// end all the same, the next start recovers.
     pub fn stop(self, limit: Duration) -> bool {
-        let deadline = Instant::now() + limit;
-        let mut asked = false;
-        loop {
-            asked = asked || self.queue.try_send(Message::Stop).is_ok();
-            let left = deadline.saturating_duration_since(Instant::now());
-            match self.ended.recv_timeout(left.min(Duration::from_millis(20))) {
-                Err(RecvTimeoutError::Disconnected) | Ok(()) => return true,
-                Err(RecvTimeoutError::Timeout) if left.is_zero() => return false,
-                Err(RecvTimeoutError::Timeout) => {}
-            }
-        }
+        self.thread.ends_within(limit, || self.queue.try_send(Message::Stop).is_ok())
     }
 
     fn tell(&self, fact: VaultFact) {

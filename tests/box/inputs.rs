@@ -140,7 +140,6 @@ fn interlaced_films_are_shown_without_combs_and_in_their_shape() {
         let recorded = recorded(&show, slot);
         assert!(recorded.len() >= 60, "slot {slot}: {} pictures", recorded.len());
         let combs = recorded.iter().map(Picture::line_difference).fold(0.0, f64::max);
-        println!("slot {slot}: lines differ by {combs:.2} at most");
         assert!(combs < 1.0, "slot {slot} shows combs: {combs}");
         for picture in &recorded {
             let black = (0..WIDTH).take_while(|x| picture.column(*x) < 40).count();
@@ -211,7 +210,6 @@ fn plays(slot: &Value) -> bool {
 fn assert_moving(show: &Path, slot: usize) {
     let recorded = recorded(show, slot);
     let still = recorded.windows(2).filter(|pair| pair[0].differs_by(&pair[1]) < 0.5).count();
-    println!("slot {slot}: {} pictures, {still} of them repeated", recorded.len());
     assert!(recorded.len() >= 120, "slot {slot}: {} pictures", recorded.len());
     assert!(still * 20 <= recorded.len(), "slot {slot}: {still} of {} pictures stand still", recorded.len());
 }

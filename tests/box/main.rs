@@ -20,6 +20,8 @@ mod inputs;
 mod kill;
 mod marks;
 mod mqtt;
+mod panel;
 mod rtmp;
 mod servers;
 mod shows;
+mod tsl;

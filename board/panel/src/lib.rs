@@ -15,6 +15,10 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+/// The traits of pins and serial lines, in the version that this crate is written for.
+#[cfg(feature = "firmware")]
+pub use {embedded_hal, embedded_io};
+
 pub mod debounce;
 #[cfg(feature = "firmware")]
 pub mod firmware;

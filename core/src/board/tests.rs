@@ -8,7 +8,7 @@ fn elements(board: &Board) -> Vec<&str> {
     board.encoder_candidates().iter().map(|candidate| candidate.element.as_str()).collect()
 }
 
-fn candidate<'b>(board: &'b Board, element: &str) -> &'b Candidate {
+fn candidate<'b>(board: &'b Board, element: &str) -> &'b Encoder {
     board.encoder_candidates().iter().find(|candidate| candidate.element == element).unwrap()
 }
 

@@ -32,21 +32,62 @@ pub struct Envelope {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Command {
-    Cut { slot: SlotId },
-    Preview { slot: SlotId },
+    Cut {
+        slot: SlotId,
+    },
+    Preview {
+        slot: SlotId,
+    },
     Take,
-    Auto { kind: Transition, ms: u32 },
-    Slate { on: bool },
-    Hold { on: bool },
+    Auto {
+        kind: Transition,
+        ms: u32,
+    },
+    Slate {
+        on: bool,
+    },
+    Hold {
+        on: bool,
+    },
     Audio(AudioCommand),
-    ShowStart { name: Option<String> },
+    ShowStart {
+        name: Option<String>,
+    },
     ShowStop,
-    Stream { on: bool },
-    Record { on: bool },
-    Marker { text: String },
-    Snapshot { slot: SlotId },
-    Rename { slot: SlotId, name: String },
-    Leg { name: LegId, on: bool },
+    Stream {
+        on: bool,
+    },
+    Record {
+        on: bool,
+    },
+    Marker {
+        text: String,
+    },
+    Snapshot {
+        slot: SlotId,
+    },
+    Rename {
+        slot: SlotId,
+        name: String,
+    },
+    Leg {
+        name: LegId,
+        on: bool,
+    },
+    /// Begins a leg's connection anew, and no other's.
+    LegReconnect {
+        name: LegId,
+    },
+    /// Asks for what the host of the room muted.
+    LegUnmute {
+        name: LegId,
+    },
+    /// Keys of panels do nothing while it is on, but for the one that takes it off.
+    Lock {
+        on: bool,
+    },
+    /// Every lamp of every panel blinks, so that the box is found.
+    Identify,
     Reload,
     Restart,
 }

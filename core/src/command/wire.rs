@@ -158,6 +158,10 @@ pub fn to_json(command: &Command) -> Value {
         Command::Leg { name, on } => {
             json!({ "verb": "leg", "action": if *on { "enable" } else { "disable" }, "name": name })
         }
+        Command::LegReconnect { name } => json!({ "verb": "leg", "action": "reconnect", "name": name }),
+        Command::LegUnmute { name } => json!({ "verb": "leg", "action": "unmute", "name": name }),
+        Command::Lock { on } => json!({ "verb": "lock", "on": on }),
+        Command::Identify => json!({ "verb": "identify" }),
         Command::Reload => json!({ "verb": "reload" }),
         Command::Restart => json!({ "verb": "restart" }),
     }
@@ -235,8 +239,15 @@ fn build(fields: &Fields<'_>) -> Result<Command, WireError> {
         ("snapshot", _) => Command::Snapshot { slot: fields.slot()? },
         ("rename", _) => Command::Rename { slot: fields.slot()?, name: fields.text("name", MAX_NAME_CHARS)? },
         ("leg", action) => {
-            Command::Leg { name: LegId::new(fields.text("name", MAX_NAME_CHARS)?), on: action == Some("enable") }
+            let name = LegId::new(fields.text("name", MAX_NAME_CHARS)?);
+            match action {
+                Some("reconnect") => Command::LegReconnect { name },
+                Some("unmute") => Command::LegUnmute { name },
+                _ => Command::Leg { name, on: action == Some("enable") },
+            }
         }
+        ("lock", _) => Command::Lock { on: fields.switch()? },
+        ("identify", _) => Command::Identify,
         ("reload", _) => Command::Reload,
         ("restart", _) => Command::Restart,
         (name, _) => return Err(WireError::UnknownVerb { verb: name.to_owned(), nearest: None }),

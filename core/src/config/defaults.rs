@@ -5,7 +5,8 @@ use std::time::Duration;
 use crate::ids::SlotId;
 
 use super::{
-    AutoReturn, Config, HttpConfig, ProgramConfig, RecordConfig, ShowConfig, SlotAudio, SlotConfig, Source, WhenFull,
+    AutoReturn, Config, HttpConfig, PanelConfig, ProgramConfig, RecordConfig, ShowConfig, SlotAudio, SlotConfig,
+    Source, WhenFull,
 };
 
 impl Default for Config {
@@ -20,6 +21,7 @@ impl Default for Config {
             show: ShowConfig::default(),
             http: HttpConfig::default(),
             mqtt: None,
+            panel: PanelConfig::default(),
         }
     }
 }

@@ -146,6 +146,13 @@ pub struct SrtTarget {
     pub latency: Duration,
 }
 
+impl SrtTarget {
+    /// Whether it waits to be called.
+    pub const fn is_listener(&self) -> bool {
+        matches!(self.mode, SrtMode::Listener)
+    }
+}
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SrtMode {

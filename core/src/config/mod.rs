@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{Port, SlotId};
 
 pub use crate::mqtt::config::MqttConfig;
+pub use crate::panel::PanelConfig;
 pub use leg::{
     Ingress, LegConfig, LegTarget, LivekitTarget, Publish, RtmpTarget, Service, Shape, SrtMode, SrtTarget, TokenSource,
     WhipTarget,
@@ -40,6 +41,7 @@ pub struct Config {
     /// `None`: no MQTT.
     #[serde(default)]
     pub mqtt: Option<MqttConfig>,
+    pub panel: PanelConfig,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

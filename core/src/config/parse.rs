@@ -5,6 +5,7 @@
 
 mod leg;
 mod mqtt;
+mod panel;
 mod slot;
 mod url;
 
@@ -141,7 +142,9 @@ fn read_all(walk: &mut Walk<'_>, mut root: Section<'_>) -> Config {
     if let Some(section) = root.read(walk, "mqtt", Walk::table) {
         config.mqtt = mqtt::read(walk, section);
     }
-    root.refuse(walk, "panel", "is not supported by this version");
+    if let Some(section) = root.read(walk, "panel", Walk::table) {
+        panel::read(walk, section, &mut config.panel);
+    }
     root.finish(walk);
     config
 }

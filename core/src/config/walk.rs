@@ -100,6 +100,17 @@ impl<'a> Walk<'a> {
         table.map(|table| Section::new(item.key.clone(), item.line, table))
     }
 
+    /// The value itself, or each entry of a list.
+    pub fn one_or_more<'t>(&mut self, item: &Item<'t>) -> Vec<Item<'t>> {
+        let Some(array) = item.value.as_array() else { return vec![item.clone()] };
+        let entry = |element: &'t toml::Spanned<DeValue<'t>>| Item {
+            key: item.key.clone(),
+            line: self.line_of(element.span().start),
+            value: element.get_ref(),
+        };
+        array.iter().map(entry).collect()
+    }
+
     /// The tables of `[[key]]`.
     pub fn tables<'t>(&mut self, item: &Item<'t>) -> Vec<Section<'t>> {
         let allowed = format!("tables, each written [[{}]]", item.key);
@@ -131,6 +142,19 @@ impl<'t> Section<'t> {
             sections.extend(walk.table(&item).map(|section| (name.to_owned(), section)));
         }
         sections
+    }
+
+    /// Every entry, by its key: for tables whose keys are the reader's to understand.
+    pub fn into_items(self, walk: &Walk<'_>) -> Vec<(String, Item<'t>)> {
+        let mut items = Vec::new();
+        for (key, value) in self.table.iter() {
+            let name = key.get_ref().as_ref();
+            let line = walk.line_of(key.span().start);
+            let key = self.key(&shorten(name));
+            items.push((name.to_owned(), Item { key, line, value: value.get_ref() }));
+        }
+        items.sort_by_key(|(_, item)| item.line);
+        items
     }
 
     pub fn new(path: String, line: usize, table: &'t DeTable<'t>) -> Self {

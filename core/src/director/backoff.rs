@@ -59,9 +59,22 @@ impl Backoff {
     pub fn next(&mut self, pace: Pace, dice: &mut Dice) -> Duration {
         let doubled = pace.first.saturating_mul(1 << self.failures.min(16)).min(pace.most);
         self.failures = self.failures.saturating_add(1);
-        let per_mille = 750 + dice.roll() % 501;
-        doubled.saturating_mul(u32::try_from(per_mille).unwrap_or(1000)) / 1000
+        part(doubled, 750 + dice.roll() % 501)
     }
+
+    /// The same with full jitter: any time up to that wait, but at least [`LEAST`], which bounds the rate.
+    pub fn next_anywhere(&mut self, pace: Pace, dice: &mut Dice) -> Duration {
+        let doubled = pace.first.saturating_mul(1 << self.failures.min(16)).min(pace.most);
+        self.failures = self.failures.saturating_add(1);
+        LEAST + part(doubled.saturating_sub(LEAST), dice.roll() % 1001)
+    }
+}
+
+/// Between two tries with full jitter at least.
+const LEAST: Duration = Duration::from_millis(250);
+
+fn part(of: Duration, per_mille: u64) -> Duration {
+    of.saturating_mul(u32::try_from(per_mille).unwrap_or(1000)) / 1000
 }
 
 #[cfg(test)]
@@ -81,6 +94,18 @@ mod tests {
         }
         backoff.reset();
         assert!(backoff.next(PACE, &mut dice) < Duration::from_secs(1), "a reset begins anew");
+    }
+
+    #[test]
+    fn full_jitter_spreads_over_the_whole_wait_and_its_rate_is_bounded() {
+        let (mut backoff, mut dice) = (Backoff::default(), Dice::new(7));
+        for _ in 0..8 {
+            backoff.next_anywhere(PACE, &mut dice);
+        }
+        let waits: Vec<_> = (0..1_000).map(|_| backoff.next_anywhere(PACE, &mut dice).as_millis()).collect();
+        assert!(waits.iter().all(|wait| (250..=30_000).contains(wait)));
+        let mean = waits.iter().sum::<u128>() / 1_000;
+        assert!((13_500..16_500).contains(&mean), "{mean}");
     }
 
     #[test]

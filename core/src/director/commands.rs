@@ -48,6 +48,7 @@ impl Director {
         if self.ending.is_some() {
             return Err("the box is shutting down".to_owned());
         }
+        self.panels.admit(envelope)?;
         let cause = Cause::command(envelope.origin, &envelope.id);
         match &envelope.command {
             Command::Cut { slot } => {
@@ -73,7 +74,14 @@ impl Director {
             Command::Marker { text } => self.recorder.marker(&mut self.context, text, &cause).map(|()| Done::Changed),
             Command::Snapshot { slot } => self.snapshot(*slot),
             Command::Rename { slot, name } => self.rename(*slot, name),
-            Command::Leg { name, on } => self.uplink.enable(name, *on).map(Done::from),
+            Command::Leg { name, on } => self.uplink.enable(&mut self.context, name, *on).map(Done::from),
+            Command::LegReconnect { name } => self.uplink.reconnect(&mut self.context, name).map(|()| Done::Changed),
+            Command::LegUnmute { name } => self.uplink.unmute(name).map(|()| Done::Changed),
+            Command::Lock { on } => Ok(Done::from(self.panels.lock(*on))),
+            Command::Identify => {
+                self.panels.identify(&mut self.context);
+                Ok(Done::Nothing)
+            }
             Command::Reload => Ok(self.reload(envelope)),
             Command::Restart => {
                 self.end(&cause, true);

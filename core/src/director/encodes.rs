@@ -20,19 +20,24 @@ use crate::config::{Config, LegConfig, LegTarget, LivekitTarget, Publish};
 use crate::device::Encoders;
 use crate::encode_plan::{Grant, Plan, RateControl, Wishes, plan};
 use crate::ids::{Epoch, SlotId};
+use crate::rate::Limits;
 use crate::status::{EncodeStatus, Severity};
 use crate::time::Mono;
 
 use super::backoff::{Backoff, Pace};
 use super::context::{Context, Silence};
 use super::event::{EncodeJob, Fact};
+use super::rates::Rates;
 use super::timers::Reason;
-use super::wanted::Encode;
+use super::uplink::Road;
+use super::wanted::{Encode, PictureSize};
 
 /// From starting an encoder to its first frame.
 const OPENS: Duration = Duration::from_secs(10);
 /// An encoder puts out a frame for each that it is given; none for this long means that it hangs.
 const STALLS: Duration = Duration::from_secs(5);
+/// A small picture beside the program needs no more pictures a second than this; of more, every other one is taken.
+const SLOT_STREAM_FPS: u32 = 30;
 const FORGIVES: Duration = Duration::from_secs(60);
 const PACE: Pace = Pace::ms(500, 10_000);
 
@@ -42,6 +47,7 @@ pub(super) struct Encodes {
     planned: Option<Wishes>,
     plan: Plan,
     jobs: BTreeMap<EncodeJob, Work>,
+    rates: Rates,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -118,6 +124,33 @@ impl Encodes {
         }
     }
 
+    /// Fits the adaptive encodes to what the legs can carry; `slots`: how many are to be published beside the program.
+    pub fn rate(&mut self, context: &mut Context, road: Road, slots: usize) {
+        let shared = self.plan.shared.values().any(|from| *from == EncodeJob::Stream);
+        let limits = self.jobs.get(&EncodeJob::Stream).and_then(|work| match work.grant.control {
+            RateControl::Stream { min_bps, max_bps } => {
+                Some(Limits { min_bps, max_bps, full: work.grant.picture(), resizable: !shared })
+            }
+            RateControl::Steady { .. } => None,
+        });
+        self.rates.follow(context, limits, road, slots);
+    }
+
+    /// Slots that may be published: the plan grants their encodes.
+    pub fn grants_slot(&self, slot: SlotId) -> bool {
+        self.plan.grants.contains_key(&EncodeJob::SlotStream(slot))
+    }
+
+    /// The network is too small for the slots beside the program.
+    pub const fn slots_are_shed(&self) -> bool {
+        self.rates.slots_are_shed()
+    }
+
+    /// Bits per second of the stream's picture, while there is one.
+    pub fn stream_bps(&self) -> Option<u64> {
+        self.rates.stream().map(|(bps, _)| bps)
+    }
+
     pub fn fact(&mut self, context: &mut Context, job: EncodeJob, fact: &Fact) {
         let Some(work) = self.jobs.get_mut(&job) else { return };
         #[expect(clippy::wildcard_enum_match_arm, reason = "the other facts belong to other jobs")]
@@ -161,32 +194,30 @@ impl Encodes {
     }
 
     pub fn wish(&self) -> BTreeMap<EncodeJob, Encode> {
-        let wish = |work: &Work| {
-            let bitrate_bps = match work.grant.control {
-                RateControl::Stream { max_bps, .. } => max_bps,
-                RateControl::Steady { average_bps } => average_bps,
-            };
-            Encode { epoch: work.epoch, grant: work.grant.clone(), bitrate_bps, picture: work.grant.picture() }
+        let wish = |job: EncodeJob, work: &Work| {
+            let (bitrate_bps, picture) = self.moment(job, &work.grant);
+            Encode { epoch: work.epoch, grant: work.grant.clone(), bitrate_bps, picture }
         };
-        self.jobs.iter().filter(|(_, work)| work.is_running()).map(|(job, work)| (*job, wish(work))).collect()
+        self.jobs.iter().filter(|(_, work)| work.is_running()).map(|(job, work)| (*job, wish(*job, work))).collect()
     }
 
     pub fn status(&self) -> Vec<EncodeStatus> {
-        let granted = |job: EncodeJob, grant: &Grant, why| EncodeStatus {
-            job: job.to_string(),
-            element: Some(grant.element.clone()),
-            width: grant.width,
-            height: grant.height,
-            fps: grant.fps,
-            why,
+        let granted = |job: EncodeJob, from: EncodeJob, grant: &Grant, why| {
+            let PictureSize { width, height, fps } = self.moment(from, grant).1;
+            EncodeStatus { job: job.to_string(), element: Some(grant.element.clone()), width, height, fps, why }
         };
         let own = self.jobs.iter().map(|(job, work)| {
-            let why = (!work.is_running()).then(|| "failed, is tried again".to_owned());
-            granted(*job, &work.grant, why)
+            let smaller = *job == EncodeJob::Stream && self.moment(*job, &work.grant).1 != work.grant.picture();
+            let why = match work.state {
+                State::Cooling => Some("failed, is tried again".to_owned()),
+                State::Running { .. } if smaller => Some("smaller, as the network carries no more".to_owned()),
+                State::Running { .. } => None,
+            };
+            granted(*job, *job, &work.grant, why)
         });
         let shared = self.plan.shared.iter().filter_map(|(job, from)| {
             let work = self.jobs.get(from)?;
-            Some(granted(*job, &work.grant, Some(format!("shares the encode of {from}"))))
+            Some(granted(*job, *from, &work.grant, Some(format!("shares the encode of {from}"))))
         });
         let refused = self.plan.refused.iter().map(|(job, why)| EncodeStatus {
             job: job.to_string(),
@@ -206,6 +237,19 @@ impl Encodes {
             assert_eq!(waits, !work.is_running(), "a failed encode is tried again: {job}");
             let watched = context.timers.is_set(&Reason::EncodeStalls(*job));
             assert_eq!(watched, work.is_running(), "a running encode is watched: {job}");
+        }
+    }
+
+    /// Bits per second and picture of the moment.
+    fn moment(&self, job: EncodeJob, grant: &Grant) -> (u64, PictureSize) {
+        match (job, grant.control, self.rates.stream()) {
+            (EncodeJob::Stream, _, Some(moment)) => moment,
+            (EncodeJob::SlotStream(_), RateControl::Stream { min_bps, max_bps }, _) => {
+                let fps = if grant.fps > SLOT_STREAM_FPS { grant.fps / 2 } else { grant.fps };
+                (self.rates.slot_bps().clamp(min_bps, max_bps), PictureSize { fps, ..grant.picture() })
+            }
+            (_, RateControl::Stream { max_bps, .. }, _) => (max_bps, grant.picture()),
+            (_, RateControl::Steady { average_bps }, _) => (average_bps, grant.picture()),
         }
     }
 

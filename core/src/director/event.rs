@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::device::{Camera, Encoders};
 use crate::grid::FrameIndex;
 use crate::ids::{Epoch, LegId, Port, SegmentId, ShowId, SlotId, SwitchId, Ticket, Track};
-use crate::status::MqttStatus;
+use crate::status::{MqttStatus, PanelKind, PanelState};
 use crate::time::Wall;
 
 use super::effect::NewShow;
@@ -58,6 +58,8 @@ pub enum Event {
     ShellRestarted {
         shell: String,
     },
+    /// A panel came, answered, or went.
+    PanelTold(PanelReport),
     /// The process is to end: everything is sealed and the show is closed; see [`super::Director::quiesced`].
     ShutdownRequested,
 }
@@ -119,6 +121,20 @@ impl TryFrom<String> for EncodeJob {
             .ok_or_else(|| format!("no encode is named `{name}`")),
         }
     }
+}
+
+/// How a panel is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PanelReport {
+    /// Where it is; the same for as long as the process runs.
+    pub id: String,
+    pub kind: PanelKind,
+    /// As it calls itself.
+    pub name: String,
+    pub state: PanelState,
+    /// Why it is not connected.
+    pub why: Option<String>,
+    pub keys: u8,
 }
 
 /// A job's counter: buffers for pictures and sound, bytes for legs and recordings.

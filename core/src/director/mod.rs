@@ -12,7 +12,9 @@
 //! | [`recorder`] | the show, its files and its timeline |
 //! | [`library`] | what stays on the disk |
 //! | [`uplink`] | which legs publish |
+//! | [`rates`] | how much the adaptive encodes may make |
 //! | [`kept`] | which settings outlive the process |
+//! | [`panels`] | which panels are there, and whether their keys work |
 //! | [`answers`] | that each command is answered once |
 //! | [`timers`], [`backoff`] | when something is judged or tried again |
 //!
@@ -29,10 +31,13 @@ mod context;
 mod effect;
 mod encodes;
 mod event;
+mod goal;
 mod input;
 mod kept;
 mod library;
+mod panels;
 mod program;
+mod rates;
 mod recorder;
 mod reload;
 mod timers;
@@ -56,7 +61,7 @@ pub use answers::SeenCommand;
 pub(crate) use answers::fingerprint;
 pub use effect::{Effect, NewShow, VaultOp};
 pub use event::{
-    EncodeJob, ErrorClass, Event, Fact, FoundShow, Job, Medium, Progress, Sealed, StoredSegment, VaultFact,
+    EncodeJob, ErrorClass, Event, Fact, FoundShow, Job, Medium, PanelReport, Progress, Sealed, StoredSegment, VaultFact,
 };
 pub use timers::Reason;
 pub use wanted::{
@@ -70,6 +75,7 @@ use context::{Cause, Context};
 use encodes::Encodes;
 use input::Inputs;
 use library::Library;
+use panels::Panels;
 use program::Field;
 use recorder::{Recorder, Start};
 use uplink::Uplink;
@@ -88,6 +94,7 @@ pub struct Director {
     recorder: Recorder,
     library: Library,
     uplink: Uplink,
+    panels: Panels,
     answers: Answers,
     mqtt: MqttStatus,
     /// Reloads that wait for the configuration.
@@ -137,6 +144,7 @@ impl Director {
             recorder: Recorder::new(),
             library: Library::default(),
             uplink,
+            panels: Panels::default(),
             answers: Answers::default(),
             mqtt: MqttStatus::default(),
             reloads: Vec::new(),
@@ -210,10 +218,14 @@ impl Director {
             program: self.program.status(),
             slots: self.inputs.status(&self.config, &self.context.timers),
             legs: self.uplink.status(&self.context),
+            viewers: self.uplink.viewers(),
             recording: self.recorder.status(&self.library),
             encodes: self.encodes.status(),
             encoders: self.encodes.encoders(),
             audio: self.audio.status(),
+            panels: self.panels.status(),
+            locked: self.panels.locked(),
+            identifying: self.panels.identifying(),
             alerts: self.context.alerts.list(),
             mqtt: self.mqtt.clone(),
         }
@@ -232,6 +244,7 @@ impl Director {
         self.recorder.check(&self.context);
         self.library.check();
         self.uplink.check(&self.context);
+        self.panels.check(&self.context);
         self.answers.check(&self.context);
         let wanted = &self.wanted;
         assert!(wanted.program.inputs.iter().eq(field.live.keys()), "the mixers have the live slots");
@@ -278,6 +291,7 @@ impl Director {
                 let text = format!("the {shell} part of the box failed and was restarted");
                 self.context.alert_once("shell_restarted", &shell, Severity::Warning, text);
             }
+            Event::PanelTold(report) => return self.panels.told(&mut self.context, report),
             Event::ShutdownRequested => self.end(&Cause::own("shutdown"), false),
         }
         true
@@ -330,10 +344,11 @@ impl Director {
         let framed = self.program.progressed_at();
         if self.inputs.fire(&mut self.context, &self.config, framed, reason)
             || self.recorder.fire(&mut self.context, &self.config, &mut self.library, on_air, reason)
+            || self.uplink.fire(&mut self.context, reason)
         {
             return;
         }
-        #[expect(clippy::wildcard_enum_match_arm, reason = "inputs and recorder have taken theirs")]
+        #[expect(clippy::wildcard_enum_match_arm, reason = "inputs, recorder and uplink have taken theirs")]
         match reason {
             Reason::ProgramStalls => self.program.stall_timer(&mut self.context),
             Reason::ProgramRetries => self.program.retry_timer(&mut self.context),
@@ -352,11 +367,8 @@ impl Director {
             Reason::EncodeRetries(job) => self.encodes.retry_timer(&mut self.context, *job),
             Reason::RecoveryLate => self.recovery_over(),
             Reason::RemoveRetries => self.library.retry_timer(),
-            Reason::LegStalls(name) => self.uplink.stall_timer(&mut self.context, name),
-            Reason::LegRetries(name) => self.uplink.retry_timer(&mut self.context, name),
-            Reason::LegProves(name) => self.uplink.prove_timer(&mut self.context, name),
-            Reason::LegStepsIn(name) => self.uplink.step_in_timer(&mut self.context, name),
             Reason::AnswerLate(ticket) => self.answers.late_timer(&mut self.context, *ticket),
+            Reason::IdentifyEnds => self.panels.identify_timer(),
             Reason::ReloadLate => self.answer_reload(Err("the configuration could not be read in time".to_owned())),
             Reason::AlertEnds(key) => self.context.alerts.clear_key(key),
             _ => {}
@@ -443,20 +455,24 @@ impl Director {
         let live = |slot| inputs.get(slot).is_some_and(input::Slot::is_live);
         let halted = self.library.follow(context, &config.record, self.recorder.is_halted());
         self.recorder.halt(halted);
-        // Twice: recordings need encodes to begin, and free them when they end.
+        // Twice: recordings need encodes to begin, and free them when they end; a small network sheds slots.
         for _ in 0..2 {
             let mut needed: BTreeSet<EncodeJob> = self.recorder.needs(config, live);
             if self.uplink.is_needed() {
                 needed.insert(EncodeJob::Stream);
             }
-            if self.uplink.needs_slots() {
-                needed.extend(config.slots.keys().filter(|slot| live(**slot)).map(|slot| EncodeJob::SlotStream(*slot)));
+            let published = config.slots.keys().copied().filter(|slot| self.encodes.grants_slot(*slot) && live(*slot));
+            let published: Vec<_> = published.filter(|_| self.uplink.needs_slots()).collect();
+            if !self.encodes.slots_are_shed() {
+                needed.extend(published.iter().map(|slot| EncodeJob::SlotStream(*slot)));
             }
             self.encodes.follow(context, config, &needed);
             let on_air = self.program.on_air();
             self.recorder.follow(context, config, &self.encodes, &mut self.library, live, on_air);
+            self.uplink.follow(context, self.encodes.source(EncodeJob::Stream).is_some());
+            self.encodes.rate(context, self.uplink.road(), published.len());
         }
-        self.uplink.follow(context, self.encodes.source(EncodeJob::Stream).is_some());
+        self.uplink.weigh(context, self.encodes.stream_bps());
         if let Some(Ending::Restart { told: told @ false }) = &mut self.ending
             && self.recorder.is_idle()
             && self.answers.all_given()
@@ -465,46 +481,5 @@ impl Director {
             context.effects.push_back(Effect::Restart);
         }
         self.make_goal();
-    }
-
-    /// The camera that viewers see, as they are told of it.
-    fn shown(&self) -> Option<OnAir> {
-        let Picture::Slot(slot) = self.program.on_air() else { return None };
-        let own = self.config.slots.get(&slot)?;
-        Some(OnAir { slot, name: own.name.clone(), frame: self.program.shown_from() })
-    }
-
-    /// Slots whose pictures are there for the legs, with their names.
-    fn published_slots(&self) -> BTreeMap<SlotId, String> {
-        let encoded = |slot: SlotId| self.encodes.source(EncodeJob::SlotStream(slot)).is_some();
-        let slots = self.config.slots.iter().filter(|(slot, _)| encoded(**slot));
-        slots.map(|(slot, own)| (*slot, own.name.clone())).collect()
-    }
-
-    fn make_goal(&mut self) {
-        let live = self.inputs.live();
-        let switch = self.program.switch();
-        let show = self.recorder.show_status();
-        let title = show.map_or_else(|| self.config.box_id.clone(), |show| show.name);
-        let capture = |(id, slot): (_, &input::Slot)| slot.capture.clone().map(|capture| (id, capture));
-        let sound = |(id, slot): (_, &input::Slot)| slot.sound.wish().cloned().map(|sound| (id, sound));
-        let goal = Wanted {
-            epoch: self.wanted.epoch,
-            captures: self.inputs.iter().filter_map(capture).collect(),
-            sounds: self.inputs.iter().filter_map(sound).collect(),
-            program: Program {
-                epoch: self.program.epoch(),
-                inputs: live.keys().copied().collect(),
-                switch,
-                slate: self.program.slate(&title),
-                audio: self.audio.mix(&self.config, switch.picture, |slot| live.contains_key(&slot)),
-            },
-            encodes: self.encodes.wish(),
-            recordings: self.recorder.wish(),
-            legs: self.uplink.wish(self.shown().as_ref(), &self.published_slots()),
-        };
-        if goal != self.wanted {
-            self.wanted = Wanted { epoch: Epoch(self.wanted.epoch.0 + 1), ..goal };
-        }
     }
 }

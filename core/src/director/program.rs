@@ -72,6 +72,8 @@ pub(super) struct Program {
     on_air: Picture,
     /// The frame that showed it first.
     shown_from: FrameIndex,
+    /// This life of the pipeline has told of a frame.
+    seen: bool,
     /// Who causes the change that the running event makes.
     #[serde(skip)]
     cause: Option<(Cause, Option<(Transition, Duration)>)>,
@@ -141,6 +143,7 @@ impl Program {
             unseen: VecDeque::from([(newest, Cause::own("start"), "the show is about to begin".to_owned())]),
             on_air: Picture::Slate,
             shown_from: FrameIndex(0),
+            seen: false,
             cause: None,
         };
         program.build(context);
@@ -218,6 +221,7 @@ impl Program {
             preview: self.preview,
             slate: self.slate,
             held: self.held,
+            seen: self.seen,
             why: (self.newest.picture == Picture::Slate).then(|| self.slate_why()),
         }
     }
@@ -446,6 +450,7 @@ impl Program {
         let Some((switch, cause, why)) = seen else { return };
         self.on_air = switch.picture;
         self.shown_from = frame;
+        self.seen = true;
         context.news.push(News::Shown { picture: switch.picture, why, frame, cause });
     }
 
@@ -462,6 +467,7 @@ impl Program {
         self.job = JobState::Cooling { epoch };
         // Nothing is put out: no slot may claim to be on air.
         self.on_air = Picture::Slate;
+        self.seen = false;
         context.timers.stop(&Reason::ProgramStalls);
         context.start_retry(Reason::ProgramRetries, &mut self.backoff, PACE);
     }

@@ -70,10 +70,16 @@ pub enum Reason {
     LegProves(LegId),
     /// The legs above this one have not carried for long enough to start it.
     LegStepsIn(LegId),
+    /// A destination has been too weak for the stream for long enough to be called so.
+    LegWeakens(LegId),
+    /// The stream's bitrate or its picture may change.
+    RateDecides,
     /// A command is answered although it is not yet durable.
     AnswerLate(Ticket),
     /// A reload must have brought a configuration.
     ReloadLate,
+    /// The panels have blinked for long enough.
+    IdentifyEnds,
     /// An alert about something that happened once is taken back.
     AlertEnds(String),
 }

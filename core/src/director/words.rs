@@ -1,9 +1,11 @@
 //! Errors in plain words, for people who see a lamp or a line of status, not a log.
 
-use crate::config::{Ingress, LegConfig, LegTarget, LivekitTarget, RtmpTarget, SrtTarget, WhipTarget};
+use std::time::Duration;
+
+use crate::config::{LegConfig, LegTarget};
 use crate::ids::Port;
 
-use super::event::ErrorClass;
+use super::event::{ErrorClass, Medium};
 
 /// Why a slot's source failed; `port` is where it is plugged in.
 pub(super) fn source(class: ErrorClass, detail: &str, port: Option<&Port>) -> String {
@@ -47,27 +49,27 @@ pub(super) fn recording(class: ErrorClass, detail: &str) -> String {
 
 /// Why a leg failed.
 pub(super) fn leg(config: &LegConfig, class: ErrorClass, detail: &str) -> String {
-    let host = match &config.target {
-        LegTarget::Rtmp(RtmpTarget::Fixed { url, .. }) => host(&url.to_string()),
-        LegTarget::Rtmp(RtmpTarget::Ingress(Ingress { service, .. })) => host(&service.url.to_string()),
-        LegTarget::Livekit(LivekitTarget { url, .. }) => {
-            url.as_ref().map_or_else(String::new, |url| host(&url.to_string()))
-        }
-        LegTarget::Srt(SrtTarget { url, .. }) | LegTarget::Whip(WhipTarget { url, .. }) => host(&url.to_string()),
+    let host = match (config.target.url(), config.target.service()) {
+        (Some(url), _) => host(&url.to_string()),
+        (None, Some(_)) | (None, None) => "the server".to_owned(),
     };
     let what = match class {
+        ErrorClass::Timeout if is_listener(&config.target) => "no receiver has called".to_owned(),
         ErrorClass::UnknownHost => format!("unknown host {}", host.split(':').next().unwrap_or(&host)),
         ErrorClass::ConnectionRefused => format!("connection refused by {host}"),
         ErrorClass::NetworkLost => format!("connection to {host} lost"),
-        ErrorClass::Unauthorised => format!("wrong stream key: {host} refused it"),
+        ErrorClass::Unauthorised => format!("wrong {}: {host} refused it", key_of(&config.target)),
         ErrorClass::Tls => format!("certificate of {host} not accepted"),
         ErrorClass::Timeout => format!("{host} does not answer"),
         ErrorClass::Format => format!("{host} does not accept the stream"),
-        ErrorClass::TokenService => "token service".to_owned(),
+        ErrorClass::TokenService => match config.target.service() {
+            Some(service) => format!("token service {}", self::host(&service.url.to_string())),
+            None => "token service".to_owned(),
+        },
         ErrorClass::TokenExpired => "the token has expired".to_owned(),
         ErrorClass::DuplicateIdentity => "another participant joined with the same identity".to_owned(),
         ErrorClass::RoomDeleted => "the host ended the room".to_owned(),
-        ErrorClass::Removed => "the host removed the box from the room".to_owned(),
+        ErrorClass::Removed => format!("the host removed the box: `leg enable {}` joins again", config.name),
         ErrorClass::ServerShutDown => format!("{host} is shutting down"),
         ErrorClass::Device
         | ErrorClass::Busy
@@ -77,6 +79,31 @@ pub(super) fn leg(config: &LegConfig, class: ErrorClass, detail: &str) -> String
         | ErrorClass::Internal => "the publisher failed".to_owned(),
     };
     with_detail(&what, class, detail)
+}
+
+/// A leg whose bytes are not taken any more.
+pub(super) fn silent(limit: Duration) -> String {
+    format!("server wedged: nothing sent for {} s", limit.as_secs_f64())
+}
+
+pub(super) const fn medium(medium: Medium) -> &'static str {
+    match medium {
+        Medium::Audio => "sound",
+        Medium::Video => "picture",
+    }
+}
+
+const fn is_listener(target: &LegTarget) -> bool {
+    matches!(target, LegTarget::Srt(srt) if srt.is_listener())
+}
+
+/// What a server of this kind lets in by.
+const fn key_of(target: &LegTarget) -> &'static str {
+    match target {
+        LegTarget::Rtmp(_) => "stream key",
+        LegTarget::Livekit(_) | LegTarget::Whip(_) => "token",
+        LegTarget::Srt(_) => "passphrase or stream id",
+    }
 }
 
 /// The detail is the library's own text: it helps only where our words say little.
@@ -96,7 +123,7 @@ fn host(url: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Url;
+    use crate::config::{RtmpTarget, Url};
     use crate::ids::LegId;
 
     #[test]

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::status::AudioStatus;
 
-use super::{AlertEntry, Document, Encode, Leg, Probe, Program, Recording, Show, Slot, State, Viewers};
+use super::{AlertEntry, Document, Encode, Leg, Panel, Probe, Program, Recording, Show, Slot, State, Viewers};
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -26,7 +26,7 @@ pub enum Delta {
     Encoders { encoders: Vec<Encode>, probe: Probe },
     Audio { audio: AudioStatus },
     Viewers { viewers: Viewers },
-    Panel { panel: Vec<State> },
+    Panel { panel: Vec<Panel>, locked: bool },
     Mqtt { mqtt: State },
     Alert { alerts: Vec<AlertEntry> },
     Gauges(Gauges),
@@ -47,6 +47,8 @@ pub struct Gauges {
     dropped: Option<BTreeMap<String, u64>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     abandoned: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    panel: Option<Vec<Panel>>,
 }
 
 /// Whether both documents have the same slots and legs, in the same order.
@@ -81,8 +83,8 @@ pub fn facts(old: &Document, new: &Document) -> Vec<Delta> {
     if old.viewers != new.viewers {
         deltas.push(Delta::Viewers { viewers: new.viewers });
     }
-    if old.panel != new.panel {
-        deltas.push(Delta::Panel { panel: new.panel.clone() });
+    if old.locked != new.locked || !old.panel.iter().map(Panel::facts).eq(new.panel.iter().map(Panel::facts)) {
+        deltas.push(Delta::Panel { panel: new.panel.clone(), locked: new.locked });
     }
     if old.mqtt != new.mqtt {
         deltas.push(Delta::Mqtt { mqtt: new.mqtt.clone() });
@@ -102,6 +104,7 @@ pub fn gauges(old: &Document, new: &Document) -> Option<Delta> {
         encoders: (old.encoders != new.encoders).then(|| new.encoders.clone()),
         dropped: (old.dropped != new.dropped).then(|| new.dropped.clone()),
         abandoned: (old.abandoned != new.abandoned).then_some(new.abandoned),
+        panel: (old.panel != new.panel).then(|| new.panel.clone()),
     };
     (changed != Gauges::default()).then_some(Delta::Gauges(changed))
 }

@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::device::{BrokenEncoder, Encoders};
+use crate::director::Medium;
 use crate::ids::{LegId, ShowId, SlotId};
 use crate::status::{
-    Alert, EncodeStatus, Gauges, LegState, LegStatus, MqttStatus, ProgramStatus, RecordingState, RecordingStatus,
-    Severity, ShowStatus, SlotState, SlotStatus,
+    Alert, EncodeStatus, Gauges, LegState, LegStatus, LinkQuality, MqttStatus, PanelGauges, PanelKind, PanelState,
+    PanelStatus, ProgramStatus, RecordingState, RecordingStatus, Severity, ShowStatus, SlotState, SlotStatus,
 };
 use crate::time::{Mono, Trust};
 
@@ -50,7 +51,7 @@ pub struct Program {
 
 impl Program {
     pub(super) fn new(program: &ProgramStatus) -> Self {
-        let ProgramStatus { on_air, armed, preview, slate, held, why } = program.clone();
+        let ProgramStatus { on_air, armed, preview, slate, held, seen: _, why } = program.clone();
         Self { on_air, armed, preview, slate, held, why }
     }
 }
@@ -104,6 +105,21 @@ pub struct Leg {
     pub rtt_ms: Option<u32>,
     pub lost_percent: f64,
     pub next_try_s: Option<f64>,
+    /// Rank in the uplink; null: a destination of its own.
+    #[serde(default)]
+    pub uplink: Option<u32>,
+    /// `audio`, `video`: what the host of the room muted.
+    #[serde(default)]
+    pub muted: Vec<Medium>,
+    /// Null where the server does not count them.
+    #[serde(default)]
+    pub viewers: Option<u32>,
+    /// How well the server gets the stream; null while it does not tell.
+    #[serde(default)]
+    pub quality: Option<LinkQuality>,
+    /// What makes it less than excellent, in words.
+    #[serde(default)]
+    pub quality_why: Vec<String>,
 }
 
 impl Leg {
@@ -119,11 +135,16 @@ impl Leg {
             rtt_ms: sampled.rtt_ms,
             lost_percent: tenths(sampled.lost_percent),
             next_try_s: seconds_until(leg.next_try, now),
+            uplink: leg.rank,
+            muted: leg.muted.clone(),
+            viewers: leg.viewers,
+            quality: sampled.quality,
+            quality_why: sampled.causes(),
         }
     }
 
     pub(super) fn facts(&self) -> Self {
-        Self { bitrate_bps: 0, rtt_ms: None, lost_percent: 0.0, ..self.clone() }
+        Self { bitrate_bps: 0, rtt_ms: None, lost_percent: 0.0, quality_why: Vec::new(), ..self.clone() }
     }
 }
 
@@ -199,14 +220,40 @@ impl Probe {
     }
 }
 
-/// Null where no destination can count its viewers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Viewers {
-    pub now: Option<u32>,
-    pub peak: Option<u32>,
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Panel {
+    pub kind: PanelKind,
+    pub name: String,
+    pub state: PanelState,
+    pub since_s: f64,
+    pub why: Option<String>,
+    /// Where it is.
+    pub device: String,
+    pub keys: u8,
+    #[serde(flatten)]
+    pub counts: PanelGauges,
 }
 
-/// State of a surface: a panel, the MQTT connection.
+impl Panel {
+    pub(super) fn new(panel: &PanelStatus, gauges: &Gauges, now: Mono) -> Self {
+        Self {
+            kind: panel.kind,
+            name: panel.name.clone(),
+            state: panel.state,
+            since_s: seconds_since(panel.since, now),
+            why: panel.why.clone(),
+            device: panel.id.clone(),
+            keys: panel.keys,
+            counts: gauges.panels.get(&panel.id).copied().unwrap_or_default(),
+        }
+    }
+
+    pub(super) fn facts(&self) -> Self {
+        Self { counts: PanelGauges::default(), ..self.clone() }
+    }
+}
+
+/// State of a surface: the MQTT connection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -2,10 +2,11 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::command::AudioMode;
+use crate::director::Medium;
 use crate::ids::{LegId, ShowId, SlotId};
 use crate::status::{
-    Alert, LegGauges, LegState, LegStatus, ProgramStatus, RecordingState, RecordingStatus, Severity, ShowStatus,
-    SlotGauges, SlotState, SlotStatus,
+    Alert, LegGauges, LegState, LegStatus, LinkQuality, PanelGauges, PanelState, ProgramStatus, RecordingState,
+    RecordingStatus, Severity, ShowStatus, SlotGauges, SlotState, SlotStatus,
 };
 use crate::time::{Trust, Wall};
 
@@ -46,7 +47,11 @@ fn snapshot() -> Snapshot {
             since: Mono(20 * S),
             why: Some("connection refused by 127.0.0.1:1935".to_owned()),
             next_try: Some(Mono(24 * S)),
+            rank: Some(2),
+            muted: Vec::new(),
+            viewers: None,
         }],
+        viewers: Viewers { now: Some(3), peak: Some(9) },
         recording: RecordingStatus { state: RecordingState::Recording, why: None, files: 6 },
         encodes: vec![crate::status::EncodeStatus {
             job: "stream".to_owned(),
@@ -58,6 +63,17 @@ fn snapshot() -> Snapshot {
         }],
         encoders: crate::device::Encoders::default(),
         audio: AudioStatus::default(),
+        panels: vec![crate::status::PanelStatus {
+            id: "/dev/ttyACM0".to_owned(),
+            kind: crate::status::PanelKind::Serial,
+            name: "stage".to_owned(),
+            state: PanelState::Connected,
+            since: Mono(20 * S),
+            why: None,
+            keys: 6,
+        }],
+        locked: false,
+        identifying: false,
         alerts: Vec::new(),
         mqtt: crate::status::MqttStatus::default(),
     };
@@ -67,6 +83,7 @@ fn snapshot() -> Snapshot {
         free_bytes: 60_000_000,
         recording_rate: 100_000,
         encodes: [("stream".to_owned(), 2_450_400)].into(),
+        panels: [("/dev/ttyACM0".to_owned(), PanelGauges { presses: 7, lines: 60, ..PanelGauges::default() })].into(),
         ..Gauges::default()
     };
     Snapshot { status: Arc::new(status), gauges: Arc::new(gauges) }
@@ -93,16 +110,21 @@ fn the_document_says_what_readers_rely_on() {
             "files": 6},
         "encoders": [{"job": "stream", "element": "x264enc", "bitrate_bps": 2_450_000, "width": 1280, "height": 720,
             "fps": 30, "why": null}],
-        "viewers": {"now": null, "peak": null}, "panel": [], "mqtt": {"state": "off"}, "alerts": [],
+        "viewers": {"now": 3, "peak": 9}, "locked": false, "mqtt": {"state": "off"}, "alerts": [],
     });
     for (key, value) in expected.as_object().unwrap() {
         assert_eq!(&document[key], value, "{key}");
     }
+    let panel = json!({"kind": "serial", "name": "stage", "state": "connected", "since_s": 2.3, "why": null,
+        "device": "/dev/ttyACM0", "keys": 6, "presses": 7, "surplus": 0, "lines": 60, "garbage": 0, "broken": 0,
+        "checksum": 0, "unknown": 0});
+    assert_eq!(document["panel"], json!([panel]));
     let first_slot = json!({"number": 1, "name": "Camera 1", "state": "live", "since_s": 3.3, "why": null,
         "next_try_s": null, "health": 100, "fps": 30.0, "device": "Test picture", "audio_dbfs": [-18.2, -100.0]});
     assert_eq!(document["slots"][0], first_slot);
     let leg = json!({"name": "backup", "kind": "rtmp", "state": "trying", "why": "connection refused by 127.0.0.1:1935",
-        "since_s": 2.3, "bitrate_bps": 0, "rtt_ms": null, "lost_percent": 0.0, "next_try_s": 1.7});
+        "since_s": 2.3, "bitrate_bps": 0, "rtt_ms": null, "lost_percent": 0.0, "next_try_s": 1.7, "uplink": 2,
+        "muted": [], "viewers": null, "quality": null, "quality_why": []});
     assert_eq!(document["legs"], json!([leg]));
 }
 
@@ -131,10 +153,18 @@ fn each_change_of_state_has_its_event_and_the_event_brings_a_reader_up_to_date()
         ("slot_state", |status, _| status.slots[4].name = "Organ".to_owned()),
         ("leg_state", |status, _| status.legs[0].state = LegState::Carrying),
         ("leg_state", |status, _| status.legs[0].next_try = None),
+        ("leg_state", |status, _| status.legs[0].muted.push(Medium::Audio)),
+        ("leg_state", |_, gauges| {
+            let sampled = LegGauges { quality: Some(LinkQuality::Poor), ..LegGauges::default() };
+            gauges.legs.insert(LegId::new("backup"), sampled);
+        }),
+        ("viewers", |status, _| status.viewers.now = Some(4)),
         ("recording", |status, _| status.recording.state = RecordingState::Failed),
         ("encoders", |status, _| status.encodes.clear()),
         ("encoders", |status, _| status.encoders.board = "rpi4".to_owned()),
         ("audio", |status, _| status.audio.mode = AudioMode::Mix),
+        ("panel", |status, _| status.panels[0].state = PanelState::Lost),
+        ("panel", |status, _| status.locked = true),
         ("alert", |status, _| {
             let text = "The disk is slow".to_owned();
             status.alerts.push(Alert {
@@ -223,4 +253,17 @@ fn a_reader_lets_time_pass_in_its_document() {
     assert_eq!(reader["legs"][0]["next_try_s"], json!(0.0));
     assert_eq!(reader["slots"][0]["next_try_s"], Value::Null);
     assert_eq!(reader["seq"], 17);
+}
+
+#[test]
+fn what_spoils_the_quality_is_said_in_words() {
+    for (quality, lost_percent, rtt_ms, expected) in [
+        (Some(LinkQuality::Poor), 6.25, Some(420), &["6.2 % of the packets are lost", "a round trip takes 420 ms"][..]),
+        (Some(LinkQuality::Good), 1.0, Some(40), &[]),
+        (Some(LinkQuality::Excellent), 6.0, None, &[]),
+        (None, 6.0, None, &[]),
+    ] {
+        let gauges = LegGauges { bitrate_bps: 0, rtt_ms, lost_percent, quality };
+        assert_eq!(gauges.causes(), expected);
+    }
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::board::{Board, Candidate};
+use crate::board::Board;
 use crate::device::BrokenEncoder;
 
 fn slots(count: u8) -> BTreeSet<SlotId> {
@@ -30,7 +30,7 @@ fn board(id: &str, broken: &[&str]) -> Encoders {
     let board = Board::built_in(id).unwrap();
     let candidates =
         board.encoder_candidates().iter().filter(|candidate| !broken.contains(&candidate.element.as_str()));
-    Encoders { board: board.id.clone(), working: candidates.map(Candidate::working).collect(), broken: Vec::new() }
+    Encoders { board: board.id.clone(), working: candidates.cloned().collect(), broken: Vec::new() }
 }
 
 const P720: (u32, u32, u32) = (1280, 720, 30);

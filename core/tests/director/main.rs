@@ -6,5 +6,6 @@
 mod days;
 mod random;
 mod stories;
+mod tally;
 mod triples;
 mod world;

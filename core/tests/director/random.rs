@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use cuebox_core::command::{Answer, AudioCommand, AudioMode, Command, Transition};
 use cuebox_core::config::{AutoReturn, Config};
-use cuebox_core::director::{ErrorClass, Event, Fact, Job, Picture, Reason, VaultFact};
+use cuebox_core::director::{ErrorClass, Event, Fact, Job, Medium, Picture, Reason, VaultFact};
 use cuebox_core::ids::{CommandId, LegId, SlotId, Track};
 use cuebox_core::status::SlotState;
 use cuebox_core::time::Mono;
 
-use super::world::{Dice, Mood, World, config, ms, slot};
+use super::world::{Dice, Mood, World, config, livekit, ms, rtmp, slot};
 
 /// What the rules of switching say, written down a second time and as shortly as possible. It believes the director
 /// about which slots are live, and nothing else.
@@ -99,7 +99,8 @@ impl Model {
     }
 }
 
-fn command(dice: &mut Dice) -> Command {
+/// Any command, as somebody might send it.
+pub fn command(dice: &mut Dice) -> Command {
     let slot = slot(1 + dice.below(5) as u8);
     let on = dice.below(2) == 0;
     match dice.below(22) {
@@ -140,6 +141,43 @@ pub fn trouble(world: &mut World, dice: &mut Dice) {
     }
 }
 
+/// Something goes wrong with a leg, or its server tells something. The backup meets nothing worse than a bad network.
+pub fn leg_trouble(world: &mut World, dice: &mut Dice) {
+    let names: Vec<LegId> = world.director.config().legs.iter().map(|leg| leg.name.clone()).collect();
+    let name = dice.pick(&names).clone();
+    let network =
+        [ErrorClass::NetworkLost, ErrorClass::ConnectionRefused, ErrorClass::UnknownHost, ErrorClass::Timeout];
+    let others = [
+        ErrorClass::Unauthorised,
+        ErrorClass::Tls,
+        ErrorClass::TokenService,
+        ErrorClass::TokenExpired,
+        ErrorClass::DuplicateIdentity,
+        ErrorClass::RoomDeleted,
+        ErrorClass::Removed,
+        ErrorClass::ServerShutDown,
+        ErrorClass::Internal,
+    ];
+    let any = name.as_str() != "backup" && dice.below(2) == 0;
+    let class = if any { *dice.pick(&others) } else { *dice.pick(&network) };
+    let job = Job::Leg(name.clone());
+    match dice.below(12) {
+        0 | 1 => world.fail(job, class),
+        2 => world.mood(job, Mood::Fails(class)),
+        3 => world.mood(job, Mood::Silent),
+        4 => world.fact(job, Fact::Ended),
+        5 | 6 => {
+            let bits_per_second = 50_000 << dice.below(8);
+            world.fact(job, Fact::Estimated { bits_per_second });
+        }
+        7 => world.fact(job, Fact::Audience { now: dice.below(200) as u32 }),
+        8 => world.fact(job, Fact::Muted { medium: Medium::Audio, on: dice.below(2) == 0 }),
+        9 => drop(world.send(Command::LegReconnect { name })),
+        10 => drop(world.send(Command::LegUnmute { name })),
+        _ => drop(world.send(Command::Leg { name, on: true })),
+    }
+}
+
 /// Lets time pass, telling the model of each event on the way.
 fn pass(world: &mut World, model: &mut Model, until: Mono) {
     while world.now < until {
@@ -168,6 +206,9 @@ fn compare(world: &World, model: &Model) {
 fn long_random_runs_agree_with_the_reference_model() {
     for seed in [1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233] {
         let mut config = config();
+        if seed % 2 == 0 {
+            config.legs = vec![livekit("main", Some(1), true), rtmp("backup", Some(2))];
+        }
         config.program.start_slot = (seed % 3 != 0).then(|| slot(2));
         if seed % 2 == 0 {
             config.program.auto_return = AutoReturn::Off;
@@ -193,6 +234,8 @@ fn long_random_runs_agree_with_the_reference_model() {
                     world.send_as(&id, command);
                     assert_eq!(*world.wanted(), before, "one press, one effect");
                 }
+            } else if dice.below(3) == 0 {
+                leg_trouble(&mut world, &mut dice);
             } else {
                 trouble(&mut world, &mut dice);
                 model.follow(&world);
@@ -213,11 +256,14 @@ fn long_random_runs_agree_with_the_reference_model() {
 #[test]
 fn a_journal_read_again_gives_the_same_statuses() {
     for seed in [4, 9, 16] {
-        let mut world = World::new(super::world::autostart(), seed);
+        let mut config = super::world::autostart();
+        config.legs = vec![livekit("main", Some(1), true), rtmp("backup", Some(2)), livekit("other", None, false)];
+        let mut world = World::new(config, seed);
         world.keep_journal();
         let mut dice = Dice::new(seed);
         for _ in 0..150 {
-            match dice.below(3) {
+            match dice.below(4) {
+                3 => leg_trouble(&mut world, &mut dice),
                 0 => {
                     let command = command(&mut dice);
                     world.send(command);

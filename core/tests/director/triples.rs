@@ -3,10 +3,10 @@
 
 use cuebox_core::command::{AudioCommand, AudioMode, Command, Transition};
 use cuebox_core::config::{Config, Source};
-use cuebox_core::director::{ErrorClass, Event, Fact, Job, VaultFact};
+use cuebox_core::director::{ErrorClass, Event, Fact, Job, Medium, VaultFact};
 use cuebox_core::ids::{LegId, Track};
 
-use super::world::{S, World, autostart, ms, slot};
+use super::world::{S, World, autostart, livekit, ms, rtmp, slot};
 
 type Step = (&'static str, fn(&mut World));
 
@@ -34,6 +34,16 @@ fn steps() -> Vec<Step> {
         ("stream off", |world| send(world, Command::Stream { on: false })),
         ("marker", |world| send(world, Command::Marker { text: "here".to_owned() })),
         ("leg off", |world| send(world, Command::Leg { name: LegId::new("backup"), on: false })),
+        ("leg on", |world| send(world, Command::Leg { name: LegId::new("main"), on: true })),
+        ("leg anew", |world| send(world, Command::LegReconnect { name: LegId::new("main") })),
+        ("leg unmute", |world| send(world, Command::LegUnmute { name: LegId::new("main") })),
+        ("main is removed", |world| world.fail(Job::Leg(LegId::new("main")), ErrorClass::Removed)),
+        ("main is slow", |world| {
+            world.fact(Job::Leg(LegId::new("main")), Fact::Estimated { bits_per_second: 600_000 });
+        }),
+        ("main is muted", |world| {
+            world.fact(Job::Leg(LegId::new("main")), Fact::Muted { medium: Medium::Audio, on: true });
+        }),
         ("restart", |world| send(world, Command::Restart)),
         ("reload", |world| {
             let mut config = world.director.config().clone();
@@ -65,6 +75,7 @@ fn ready() -> World {
     let mut config: Config = autostart();
     config.slots.get_mut(&slot(5)).unwrap().source = Source::V4l2 { port: None };
     config.record.segment = ms(5_000);
+    config.legs = vec![livekit("main", Some(1), true), rtmp("backup", Some(2))];
     let mut world = World::new(config, 11);
     world.sample_every = ms(150);
     world.pass(ms(1_200));

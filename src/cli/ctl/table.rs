@@ -1,5 +1,6 @@
 //! The status as a table for people: what is on air first, then what feeds it, what it feeds, and what is wrong.
 
+use cuebox_core::director::Medium;
 use cuebox_core::document::{Document, Encode, Leg, Recording, Slot};
 use cuebox_core::ids::SlotId;
 use cuebox_core::status::{LegState, RecordingState, Severity, SlotState};
@@ -19,6 +20,7 @@ pub(super) fn lines(document: &Document) -> Vec<Line> {
     ));
     if !document.legs.is_empty() {
         lines.push(Line::default());
+        lines.extend(viewers(document));
         lines.extend(columns([leg_heading()].into_iter().chain(document.legs.iter().map(leg_row)).collect()));
     }
     if !document.encoders.is_empty() {
@@ -149,6 +151,13 @@ fn slot_row(document: &Document, slot: &Slot) -> Vec<Span> {
     ]
 }
 
+/// Where a destination counts them.
+fn viewers(document: &Document) -> Option<Line> {
+    let now = document.viewers.now?;
+    let peak = document.viewers.peak.map(|peak| dim(format!("  at most {peak}")));
+    Some(Line([label("viewers"), plain(now.to_string())].into_iter().chain(peak).collect()))
+}
+
 fn leg_heading() -> Vec<Span> {
     heading(["  LEG", "STATE", "FOR", "RATE", "RTT", "LOST", "REASON"])
 }
@@ -166,8 +175,15 @@ fn leg_row(leg: &Leg) -> Vec<Span> {
     let carries = leg.bitrate_bps > 0;
     let mut detail: Vec<_> = leg.why.iter().cloned().collect();
     detail.extend(leg.next_try_s.map(|seconds| format!("next try in {}", span_of_time(seconds))));
+    detail.extend(leg.muted.iter().map(|medium| match medium {
+        Medium::Audio => "sound muted by the host".to_owned(),
+        Medium::Video => "picture muted by the host".to_owned(),
+    }));
+    detail.extend(leg.quality_why.iter().cloned());
+    // The uplink's rank, as on the air the first one that can carries.
+    let rank = leg.uplink.map_or_else(|| " ".to_owned(), |rank| rank.to_string());
     vec![
-        plain(format!("  {} ({})", leg.name, leg.kind)),
+        plain(format!("{rank} {} ({})", leg.name, leg.kind)),
         Span::new(paint, state),
         plain(span_of_time(leg.since_s)),
         plain(if carries { bitrate(leg.bitrate_bps) } else { String::new() }),
@@ -238,13 +254,14 @@ mod tests {
             "program": {"on_air": 1, "armed": null, "preview": 2, "slate": false, "held": true, "why": null},
             "slots": [slot(1, "live", None), slot(2, "live", None), slot(3, "cooling", Some("the device is busy"))],
             "legs": [{"name": "backup", "kind": "rtmp", "state": "carrying", "why": null, "since_s": 9.0,
-                "bitrate_bps": 2_450_000, "rtt_ms": 3, "lost_percent": 0.0, "next_try_s": null}],
+                "bitrate_bps": 2_450_000, "rtt_ms": 3, "lost_percent": 0.0, "next_try_s": null, "uplink": 2,
+                "muted": ["audio"]}],
             "recording": {"state": "recording", "why": null, "bytes": 1_234_567_890, "free_bytes": 50_000_000_000_u64,
                 "minutes_left": 812, "files": 6},
             "encoders": [{"job": "stream", "element": "x264enc", "bitrate_bps": 2_450_000, "width": 1280, "height": 720,
                 "fps": 30, "why": null}],
             "probe": {"board": "", "working": [], "broken": []},
-            "audio": {"mode": "follow", "slots": {}}, "viewers": {"now": null, "peak": null}, "panel": [],
+            "audio": {"mode": "follow", "slots": {}}, "viewers": {"now": 3, "peak": 9}, "panel": [],
             "mqtt": {"state": "off"}, "dropped": {}, "abandoned": 0,
             "alerts": [{"kind": "disk_slow", "severity": "warning", "text": "The disk is slow", "since_s": 5.0}],
         });
@@ -264,8 +281,9 @@ recording  on  1.2 GB in 6 files  50.0 GB free, enough for 13 h 32 min
 ▷ 2 Camera 2  live     1 min     100  30.0   -18.2 -100.0
   3 Camera 3  cooling  1 min     100                       the device is busy, next try in 3 s
 
+viewers    3  at most 9
   LEG            STATE     FOR  RATE         RTT   LOST  REASON
-  backup (rtmp)  carrying  9 s  2.45 Mbit/s  3 ms
+2 backup (rtmp)  carrying  9 s  2.45 Mbit/s  3 ms        sound muted by the host
 
   ENCODE  BY       SIZE           RATE         REASON
   stream  x264enc  1280x720 30/s  2.45 Mbit/s

@@ -13,10 +13,14 @@ fn snapshot() -> Snapshot {
         program: ProgramStatus::default(),
         slots: Vec::new(),
         legs: Vec::new(),
+        viewers: Default::default(),
         recording: Default::default(),
         encodes: Vec::new(),
         encoders: Default::default(),
         audio: Default::default(),
+        panels: Vec::new(),
+        locked: false,
+        identifying: false,
         alerts: Vec::new(),
     };
     Snapshot { status: Arc::new(status), gauges: Arc::new(Gauges::default()) }
@@ -98,6 +102,9 @@ fn another_set_of_legs_is_told_by_a_whole_snapshot() {
         since: START,
         why: None,
         next_try: None,
+        rank: None,
+        muted: Vec::new(),
+        viewers: None,
     };
     let events = feed.take(START, with(|status, _| status.legs.push(leg)));
     let event: Value = serde_json::from_str(&events[0]).unwrap();

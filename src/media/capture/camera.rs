@@ -54,7 +54,7 @@ impl Camera {
         let decoded = decode(&pipeline, &filter, mode.format)?;
         let (normal, sink, work) = if packed::is_packed(mode.format) {
             let (normal, sink) = normalise::packed(context, &pipeline, mode.format)?;
-            (normal, sink, Work::Pack(Packer::new(&context.format)?))
+            (normal, sink, Work::Pack(Box::new(Packer::new(&context.format)?)))
         } else {
             let (normal, sink) = normalise::pictures(context, &pipeline)?;
             (normal, sink, if mode.format == PixelFormat::Nv12 { Work::Copy } else { Work::HandOn })
@@ -175,7 +175,7 @@ enum Work {
     HandOn,
     /// It lies in one of the driver's own few buffers, which would travel through the box: they go straight back.
     Copy,
-    Pack(Packer),
+    Pack(Box<Packer>),
 }
 
 impl Work {

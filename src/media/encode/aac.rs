@@ -1,9 +1,9 @@
 //! A link's sound as an unbroken row of AAC packets, each with the true time of what it decodes to.
 //!
 //! ```text
-//! link → appsrc → appsink ┐                                     (in the owner's pipeline)
-//!                         ├ line of 16-bit samples → appsrc → voaacenc → appsink → packets
-//!        silence ─────────┘
+//! link ────┐
+//!          ├ line of 16-bit samples → appsrc → voaacenc → appsink → packets      (in the owner's pipeline)
+//! silence ─┘
 //! ```
 //!
 //! An AAC encoder looks back: its first packet decodes to nothing of use, and what is decoded lags behind what went in.
@@ -20,7 +20,7 @@ use super::chain::make;
 use super::sound::Line;
 use crate::media::Context;
 use crate::media::actor::Failure;
-use crate::media::links::{Depth, Link, Subscription};
+use crate::media::links::{Link, Subscription};
 use crate::media::timing::{CHANNELS, SAMPLE_RATE, sample_at, time_of_sample};
 
 /// Samples that one packet decodes to.
@@ -69,33 +69,18 @@ impl AacTrack {
         bitrate_bps: u32,
         on_packet: impl FnMut(Packet) + Send + 'static,
     ) -> Result<Self, Failure> {
-        let caps = context.format.sound_caps();
-        let source = gst_app::AppSrc::builder().caps(&caps).format(gst::Format::Time).build();
-        let heard = gst_app::AppSink::builder().sync(false).async_(false).caps(&caps).build();
         let encoder_input =
             gst_app::AppSrc::builder().caps(&encoder_caps()).format(gst::Format::Time).max_bytes(0).build();
         let encoder = make("voaacenc")?;
         encoder.set_property("bitrate", i32::try_from(bitrate_bps).unwrap_or(i32::MAX));
         let encoded = gst_app::AppSink::builder().sync(false).async_(false).build();
-        pipeline.add_many([source.upcast_ref::<gst::Element>(), heard.upcast_ref()])?;
-        pipeline.add_many([encoder_input.upcast_ref(), &encoder, encoded.upcast_ref()])?;
-        source.link(&heard)?;
+        pipeline.add_many([encoder_input.upcast_ref::<gst::Element>(), &encoder, encoded.upcast_ref()])?;
         gst::Element::link_many([encoder_input.upcast_ref(), &encoder, encoded.upcast_ref()])?;
 
         let shared = Arc::new(Shared { encoder_input, line: Mutex::new(None) });
-        let listener = shared.clone();
-        heard.set_callbacks(
-            gst_app::AppSinkCallbacks::builder()
-                .new_sample(move |sink| {
-                    if let Some(buffer) = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?.buffer() {
-                        listener.hear(buffer);
-                    }
-                    Ok(gst::FlowSuccess::Ok)
-                })
-                .build(),
-        );
         encoded.set_callbacks(packets(shared.clone(), on_packet));
-        let subscription = context.links.subscribe(link, &source, Depth::Time(gst::ClockTime::SECOND));
+        let listener = shared.clone();
+        let subscription = context.links.listen(link, move |buffer, _| listener.hear(buffer));
         Ok(Self { shared, _subscription: subscription })
     }
 
@@ -127,6 +112,7 @@ impl Shared {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Sound of the link; before the line begins there is nothing to put it on.
     fn hear(&self, buffer: &gst::BufferRef) {
         let Some(at) = buffer.pts() else { return };
         let mut guard = self.line();
@@ -173,7 +159,7 @@ impl Shared {
 
 /// What the encoder takes. Made of the links' format here and not by an element, because silence, which most slots have,
 /// then costs nothing: converting it cost a slow processor more than encoding it.
-fn encoder_caps() -> gst::Caps {
+pub(super) fn encoder_caps() -> gst::Caps {
     gst::Caps::builder("audio/x-raw")
         .field("format", "S16LE")
         .field("layout", "interleaved")
@@ -184,9 +170,18 @@ fn encoder_caps() -> gst::Caps {
 }
 
 /// Little-endian 32-bit float samples to 16-bit ones, clipped at full scale.
-fn to_16_bit(samples: &[u8]) -> Vec<u8> {
-    let scaled = |sample: &[u8; 4]| (f32::from_le_bytes(*sample) * 32_767.0).round() as i16;
-    samples.as_chunks::<4>().0.iter().flat_map(|sample| scaled(sample).to_le_bytes()).collect()
+pub(super) fn to_16_bit(samples: &[u8]) -> Vec<u8> {
+    // A number this large has no room for fractions: adding it rounds. `round` would be a call for each sample.
+    const ROUND: f32 = 12_582_912.0;
+    let scaled = |sample: &[u8; 4]| {
+        let scaled = (f32::from_le_bytes(*sample) * 32_767.0).clamp(-32_768.0, 32_767.0);
+        ((scaled + ROUND) - ROUND) as i16
+    };
+    let mut out = vec![0_u8; samples.len() / 2];
+    for (out, sample) in out.as_chunks_mut::<2>().0.iter_mut().zip(samples.as_chunks::<4>().0) {
+        *out = scaled(sample).to_le_bytes();
+    }
+    out
 }
 
 /// The encoder's input is unbroken, so its packets are numbered by counting, from the time of its first sample.

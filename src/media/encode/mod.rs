@@ -15,6 +15,7 @@ pub mod aac;
 mod chain;
 mod encoders;
 mod keys;
+pub mod opus;
 mod pick;
 mod probe;
 pub mod sound;
@@ -37,9 +38,11 @@ use chain::Chain;
 use keys::KeyFrames;
 
 /// Pictures that may wait for a busy encoder before the oldest is dropped: of a recording as many as memory allows (eight
-/// of 1080p, seventy of 360p), of the stream few, because what is late there is of no use.
+/// of 1080p, seventy of 360p), of the stream few, because what is late there is of no use; while it is starting some more,
+/// which it then catches up with.
 const WAITING: Depth = Depth::Bytes(24 << 20);
-const WAITING_LIVE: Depth = Depth::Buffers(4);
+const WAITING_LIVE: u64 = 4;
+const WAITING_START: Depth = Depth::Buffers(12);
 
 struct EncodePart {
     chain: Chain,
@@ -67,6 +70,9 @@ pub fn build(
     coalesce_key_frames(&pad);
     let publication = context.links.publish(Link::Encoded(job), &chain.sink);
     let subscription = context.links.subscribe(input_of(job), &chain.source, waiting(job));
+    if is_live(job) {
+        shorten_when_warm(&pad, &chain.source);
+    }
     Ok(Box::new(EncodePart {
         chain,
         bitrate_bps: wish.bitrate_bps,
@@ -81,10 +87,27 @@ pub fn build(
 }
 
 fn waiting(job: EncodeJob) -> Depth {
+    if is_live(job) { WAITING_START } else { WAITING }
+}
+
+fn is_live(job: EncodeJob) -> bool {
     match job {
-        EncodeJob::Stream | EncodeJob::SlotStream(_) => WAITING_LIVE,
-        EncodeJob::ProgramRecord | EncodeJob::Slot(_) => WAITING,
+        EncodeJob::Stream | EncodeJob::SlotStream(_) => true,
+        EncodeJob::ProgramRecord | EncodeJob::Slot(_) => false,
     }
+}
+
+/// Once the encoder has caught up with what came while it was starting, its queue gets the length that a live one has.
+fn shorten_when_warm(pad: &gst::Pad, source: &gst_app::AppSrc) {
+    let source = source.downgrade();
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+        let Some(source) = source.upgrade() else { return gst::PadProbeReturn::Remove };
+        if source.current_level_buffers() > 1 {
+            return gst::PadProbeReturn::Ok;
+        }
+        source.set_max_buffers(WAITING_LIVE);
+        gst::PadProbeReturn::Remove
+    });
 }
 
 fn input_of(job: EncodeJob) -> Link {

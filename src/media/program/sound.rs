@@ -126,12 +126,17 @@ impl SoundMixer {
     }
 }
 
-/// Every buffer of the pad goes through the gain; the samples are copied when others hold them too.
+/// Every buffer of the pad goes through the gain; the samples are copied when others hold them too. What is not heard at
+/// all is marked as silence instead, which the mixer passes over.
 fn apply_gain(pad: &gst::Pad, gain: Arc<Mutex<Gain>>) {
     pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
         let mut gain = gain.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(buffer) = info.buffer_mut().filter(|_| !gain.is_unity()) {
             let buffer = buffer.make_mut();
+            if gain.is_silence() {
+                buffer.set_flags(gst::BufferFlags::GAP);
+                return gst::PadProbeReturn::Ok;
+            }
             buffer.unset_flags(gst::BufferFlags::GAP);
             if let Ok(mut samples) = buffer.map_writable() {
                 gain.apply(&mut samples);

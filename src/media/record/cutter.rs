@@ -95,6 +95,11 @@ impl Cutter {
         steps
     }
 
+    /// A segment is open, and nothing but its next pictures is waited for.
+    pub fn is_calm(&self) -> bool {
+        self.open.is_some_and(|(first, _)| first >= self.segment_from)
+    }
+
     /// Ends the open segment, if there is one.
     pub fn end(&mut self) -> Option<Step> {
         self.open.take().map(|(_, end)| Step::Close { end })

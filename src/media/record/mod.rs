@@ -3,6 +3,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`cutter`] | where segments begin and end, pure |
+//! | [`outbox`] | what came for the segmenter, several pictures at a time |
 //! | [`segmenter`] | the thread that does what the cutter says |
 //! | [`segment`] | one file's muxing pipeline, and its sealing |
 //! | [`sink`], [`file`] | what the muxer writes, in an order that survives a power cut |
@@ -19,36 +20,34 @@ mod file;
 mod gauge;
 mod index;
 mod mp4;
+mod outbox;
 mod segment;
 mod segmenter;
 mod sink;
 
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use cuebox_core::director;
-use cuebox_core::grid::FrameIndex;
 use cuebox_core::ids::Track;
-use gst::prelude::*;
 
 use super::actor::{Failure, Mailbox, Part};
 use super::encode::aac::AacTrack;
-use super::links::{Depth, Link, Subscription};
+use super::links::{Link, Subscription};
 use super::plan::Wish;
 use super::{Context, Reporter};
+use outbox::Outbox;
 use segmenter::{Item, Segmenter, Unit};
 
 /// Of a recording's sound.
 const SOUND_BPS: u32 = 128_000;
-/// Encoded pictures that may wait before the oldest is dropped; they wait only while the machine is overloaded.
-const WAITING: gst::ClockTime = gst::ClockTime::from_seconds(2);
 /// A stop may take this long; the graph abandons a recording a little later.
 const FINISH_LIMIT: Duration = Duration::from_millis(4_200);
 
 struct RecordPart {
     pipeline: gst::Pipeline,
-    items: Sender<Item>,
+    outbox: Outbox,
     outcome: Outcome,
     done: Receiver<()>,
     _pictures: Subscription,
@@ -67,21 +66,16 @@ pub fn build(
 ) -> Result<Box<dyn Part>, Failure> {
     let pipeline = gst::Pipeline::new();
     let (items, inbox) = channel();
-    let packets = items.clone();
+    let outbox = Outbox::new(items, context.format.grid.fps());
+    let packets = outbox.clone();
     let sound = AacTrack::build(&pipeline, context, sound_of(track), SOUND_BPS, move |packet| {
-        let _ = packets.send(Item::Sound(packet));
+        packets.put(Item::Sound(packet));
     })?;
     let sound = Arc::new(sound);
-    let source = gst_app::AppSrc::builder().format(gst::Format::Time).build();
-    let sink = gst_app::AppSink::builder().sync(false).async_(false).build();
-    pipeline.add_many([source.upcast_ref::<gst::Element>(), sink.upcast_ref()])?;
-    source.link(&sink)?;
-    sink.set_callbacks(pictures(context, &sound, &items));
-    let ask_key = key_frames(context, &source)?;
-    let segmenter = Segmenter::new(context, reporter, track, wish, sound.clone(), ask_key);
+    let segmenter = Segmenter::new(context, reporter, track, wish, sound.clone(), outbox.clone());
     let (outcome, done) = start(segmenter, inbox, mailbox)?;
-    let pictures = context.links.subscribe(Link::Encoded(wish.from), &source, Depth::Time(WAITING));
-    Ok(Box::new(RecordPart { pipeline, items, outcome, done, _pictures: pictures, _sound: sound }))
+    let pictures = context.links.listen(Link::Encoded(wish.from), pictures(context, &sound, &outbox));
+    Ok(Box::new(RecordPart { pipeline, outbox, outcome, done, _pictures: pictures, _sound: sound }))
 }
 
 fn sound_of(track: Track) -> Link {
@@ -91,37 +85,27 @@ fn sound_of(track: Track) -> Link {
     }
 }
 
-fn pictures(context: &Context, sound: &Arc<AacTrack>, items: &Sender<Item>) -> gst_app::AppSinkCallbacks {
-    let (context, sound, items) = (context.clone(), sound.clone(), items.clone());
-    gst_app::AppSinkCallbacks::builder()
-        .new_sample(move |sink| {
-            let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
-            let (Some(caps), Some(buffer)) = (sample.caps_owned(), sample.buffer_owned()) else {
-                return Ok(gst::FlowSuccess::Ok);
-            };
-            let Some(running) = buffer.pts() else { return Ok(gst::FlowSuccess::Ok) };
-            sound.follow(running);
-            let frame = context.timing.frame_at(context.format.grid, running);
-            let key = !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
-            let _ = items.send(Item::Picture(Unit { frame, key, buffer, caps }));
-            Ok(gst::FlowSuccess::Ok)
-        })
-        .build()
+/// Takes every access unit where it leaves the encode; what cannot be decoded yet the cutter passes over.
+fn pictures(
+    context: &Context,
+    sound: &Arc<AacTrack>,
+    outbox: &Outbox,
+) -> impl Fn(&gst::Buffer, gst::Caps) + Send + Sync + use<> {
+    let (context, sound, outbox) = (context.clone(), sound.clone(), outbox.clone());
+    move |buffer, caps| {
+        let Some(running) = buffer.pts() else { return };
+        sound.follow(running);
+        let frame = context.timing.frame_at(context.format.grid, running);
+        let key = !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
+        outbox.put(Item::Picture(Unit { frame, key, buffer: buffer.clone(), caps }));
+    }
 }
 
-/// A request travels up the link to the encoder, which makes the first frame from that time on a key frame. Half a
-/// frame earlier is named, so that rounding cannot make it the next one.
-fn key_frames(context: &Context, source: &gst_app::AppSrc) -> Result<Box<dyn Fn(FrameIndex) + Send>, Failure> {
-    let pad = source.static_pad("src").ok_or_else(|| Failure::internal("an appsrc without a pad"))?;
-    let (timing, format) = (context.timing.clone(), context.format);
-    Ok(Box::new(move |frame| {
-        let time = timing.running(format.grid.time_of(frame)).saturating_sub(format.frame() / 2);
-        let request = gst_video::UpstreamForceKeyUnitEvent::builder().running_time(time).all_headers(true).build();
-        pad.send_event(request);
-    }))
-}
-
-fn start(segmenter: Segmenter, inbox: Receiver<Item>, mailbox: &Mailbox) -> Result<(Outcome, Receiver<()>), Failure> {
+fn start(
+    segmenter: Segmenter,
+    inbox: Receiver<Vec<Item>>,
+    mailbox: &Mailbox,
+) -> Result<(Outcome, Receiver<()>), Failure> {
     let outcome = Outcome::default();
     let (finished, done) = channel();
     let (verdict, mailbox) = (outcome.clone(), mailbox.clone());
@@ -145,7 +129,7 @@ impl Part for RecordPart {
 
     fn update(&mut self, wish: &Wish) {
         if let Wish::Record(_, wish) = wish {
-            let _ = self.items.send(Item::CutAt(wish.segment_from));
+            self.outbox.put(Item::CutAt(wish.segment_from));
         }
     }
 
@@ -157,7 +141,7 @@ impl Part for RecordPart {
     }
 
     fn finish(&mut self) {
-        let _ = self.items.send(Item::Finish);
+        self.outbox.put(Item::Finish);
         // Over when the segmenter has said so, has gone, or took too long.
         let _ = self.done.recv_timeout(FINISH_LIMIT);
     }

@@ -32,6 +32,9 @@ const SEAL_LIMIT: gst::ClockTime = gst::ClockTime::from_seconds(3);
 /// More than this in memory means that the disk does not follow.
 const BACKLOG: gst::ClockTime = gst::ClockTime::from_seconds(15);
 
+/// What may wait in front of the muxer, of each track.
+const ROOM: gst::ClockTime = gst::ClockTime::SECOND;
+
 pub struct Segment {
     pub number: u32,
     pub first: FrameIndex,
@@ -81,6 +84,8 @@ impl Segment {
         let muxer = make("mp4mux")?;
         muxer.set_property("fragment-duration", 500_u32);
         muxer.set_property_from_str("fragment-mode", "first-moov-then-finalise");
+        // Without room for more than one buffer a track, the muxer and its two feeders would wake each other for each.
+        muxer.set_property("latency", ROOM.nseconds());
         let sink = FileSink::new(file, ledger.clone());
         pipeline.add_many([pictures.upcast_ref::<gst::Element>(), sound.upcast_ref()])?;
         pipeline.add_many([&parser, &muxer, sink.upcast_ref()])?;

@@ -1,6 +1,6 @@
 //! The thread that puts pictures and sound into segments: it asks the [`Cutter`] and does what it says.
 //!
-//! Everything comes over one channel, in the order it was made, so that nothing here is locked and no streaming
+//! Everything comes over one channel ([`super::outbox`]), in the order it was made, so that nothing here is locked and no streaming
 //! thread ever waits for a disk. A segment that has ended waits for the rest of its sound, then a thread of its own
 //! seals it while the next is written.
 
@@ -16,9 +16,11 @@ use cuebox_core::ids::{SegmentId, Track};
 
 use super::cutter::{Cutter, Step};
 use super::gauge::RateGauge;
+use super::outbox::Outbox;
 use super::segment::{Beginning, Segment, disk_failure};
 use crate::media::actor::Failure;
 use crate::media::encode::aac::{AacTrack, Packet};
+use crate::media::links::Link;
 use crate::media::timing::sample_at;
 use crate::media::{Context, Reporter};
 
@@ -54,8 +56,7 @@ pub struct Segmenter {
     pub track: Track,
     pub wish: Recording,
     pub sound: Arc<AacTrack>,
-    /// Asks the encoder for a key frame at this frame or the first after it.
-    pub ask_key: Box<dyn Fn(FrameIndex) + Send>,
+    outbox: Outbox,
     state: State,
 }
 
@@ -80,7 +81,7 @@ impl Segmenter {
         track: Track,
         wish: &Recording,
         sound: Arc<AacTrack>,
-        ask_key: Box<dyn Fn(FrameIndex) + Send>,
+        outbox: Outbox,
     ) -> Self {
         let state = State {
             cutter: None,
@@ -94,11 +95,11 @@ impl Segmenter {
             seals: Seals::default(),
             gauge: RateGauge::new(context, reporter),
         };
-        Self { context: context.clone(), reporter: reporter.clone(), track, wish: wish.clone(), sound, ask_key, state }
+        Self { context: context.clone(), reporter: reporter.clone(), track, wish: wish.clone(), sound, outbox, state }
     }
 
     /// Runs until told to finish; every segment is sealed, or given up, when this returns.
-    pub fn run(mut self, inbox: &Receiver<Item>) -> Result<(), Failure> {
+    pub fn run(mut self, inbox: &Receiver<Vec<Item>>) -> Result<(), Failure> {
         let result = self.record(inbox);
         if let Some(step) = self.state.cutter.as_mut().and_then(Cutter::end) {
             let _ = self.step(step, None);
@@ -112,21 +113,25 @@ impl Segmenter {
         result
     }
 
-    fn record(&mut self, inbox: &Receiver<Item>) -> Result<(), Failure> {
-        while let Ok(item) = inbox.recv() {
-            match item {
-                Item::Picture(unit) => self.picture(unit)?,
-                Item::Sound(packet) => self.packet(packet),
-                Item::CutAt(frame) => self.cut_at(frame)?,
-                Item::Finish => return Ok(()),
+    fn record(&mut self, inbox: &Receiver<Vec<Item>>) -> Result<(), Failure> {
+        while let Ok(items) = inbox.recv() {
+            for item in items {
+                match item {
+                    Item::Picture(unit) => self.picture(unit)?,
+                    Item::Sound(packet) => self.packet(packet),
+                    Item::CutAt(frame) => self.cut_at(frame)?,
+                    Item::Finish => return Ok(()),
+                }
             }
+            self.outbox.set_calm(self.state.cutter.as_ref().is_some_and(Cutter::is_calm));
             self.state.gauge.count();
         }
         Ok(())
     }
 
     /// Takes packets until every segment that has ended has its sound; makes silence when it does not come.
-    fn last_sound(&mut self, inbox: &Receiver<Item>) {
+    fn last_sound(&mut self, inbox: &Receiver<Vec<Item>>) {
+        self.outbox.set_calm(false);
         let Some(end) = self.state.ending.iter().filter_map(Segment::sound_to).max() else { return };
         let began = Instant::now();
         let mut drained = false;
@@ -136,8 +141,12 @@ impl Segmenter {
                 drained = true;
             }
             match inbox.recv_timeout(LAST_SOUND / 10) {
-                Ok(Item::Sound(packet)) => self.packet(packet),
-                Ok(Item::Picture(_) | Item::CutAt(_) | Item::Finish) | Err(RecvTimeoutError::Timeout) => {}
+                Ok(items) => items.into_iter().for_each(|item| {
+                    if let Item::Sound(packet) = item {
+                        self.packet(packet);
+                    }
+                }),
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
@@ -179,7 +188,7 @@ impl Segmenter {
 
     fn step(&mut self, step: Step, unit: Option<&Unit>) -> Result<(), Failure> {
         match step {
-            Step::AskKey { from } => (self.ask_key)(from),
+            Step::AskKey { from } => self.ask_key(from),
             Step::Close { end } => self.close(end),
             Step::Open { first } => self.open(first)?,
             Step::Write => {
@@ -189,6 +198,15 @@ impl Segmenter {
             }
         }
         Ok(())
+    }
+
+    /// Asks the encoder for a key frame at this frame or the first after it. Half a frame earlier is named, so that
+    /// rounding cannot make it the next one.
+    fn ask_key(&self, frame: FrameIndex) {
+        let format = self.context.format;
+        let time = self.context.timing.running(format.grid.time_of(frame)).saturating_sub(format.frame() / 2);
+        let request = gst_video::UpstreamForceKeyUnitEvent::builder().running_time(time).all_headers(true).build();
+        self.context.links.send_up(Link::Encoded(self.wish.from), request);
     }
 
     fn cut_at(&mut self, frame: FrameIndex) -> Result<(), Failure> {

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use cuebox_core::director::{Encode, EncodeJob, ErrorClass, Fact, Job, Recording, Sealed};
 use cuebox_core::encode_plan::{Grant, Profile, RateControl};
+use cuebox_core::grid::FrameIndex;
 use cuebox_core::ids::{Epoch, ShowId, SlotId};
+use gst::prelude::*;
 
 use super::*;
 use crate::media::actor::Actor;

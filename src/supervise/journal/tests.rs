@@ -40,7 +40,7 @@ fn next(events: &mut UnboundedReceiver<Event>) -> VaultFact {
             Err(TryRecvError::Empty) => assert!(Instant::now() < deadline, "nothing was told"),
             Err(TryRecvError::Disconnected) => panic!("the journal's thread is gone"),
         }
-        thread::yield_now();
+        std::thread::yield_now();
     }
 }
 
@@ -121,7 +121,7 @@ fn a_disk_that_refuses_fails_the_tickets_and_a_new_snapshot_begins_again() {
     let deadline = Instant::now() + LIMIT;
     while !journal.wants_snapshot() {
         assert!(Instant::now() < deadline, "it is never tried again");
-        thread::yield_now();
+        std::thread::yield_now();
     }
     journal.start_file("snapshot 2".into());
     journal.append("a".into());

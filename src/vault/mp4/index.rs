@@ -167,8 +167,6 @@ pub struct Sample {
 /// What a `moof` says.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Fragment {
-    /// Some samples' sizes are missing in it; see [`cuebox_core::fragment`].
-    pub incomplete: bool,
     pub pictures: Vec<Sample>,
     /// End of the data that this index points at.
     pub data_end: u64,
@@ -183,9 +181,8 @@ impl Fragment {
         // end of the data of the track before.
         let mut implied_base = start;
         for (_, traf) in children(body).filter(|(kind, _)| kind == b"traf") {
-            let mut run = TrackRun::parse(child(traf, b"tfhd")?, start, implied_base, movie)?;
+            let run = TrackRun::parse(child(traf, b"tfhd")?, start, implied_base, movie)?;
             let (samples, end) = run.runs(traf)?;
-            fragment.incomplete |= run.incomplete;
             if run.track == movie.video_track {
                 fragment.pictures.extend(samples);
             }
@@ -202,7 +199,6 @@ struct TrackRun {
     base: u64,
     /// Zero: not given.
     default_size: u32,
-    incomplete: bool,
 }
 
 impl TrackRun {
@@ -220,14 +216,13 @@ impl TrackRun {
             }
         }
         let default_size = if flags & 0x10 == 0 { movie.default_size(track) } else { reader.u32()? };
-        Some(Self { track, base, default_size, incomplete: false })
+        Some(Self { track, base, default_size })
     }
 
     /// (samples, end of their data).
-    fn runs(&mut self, traf: &[u8]) -> Option<(Vec<Sample>, u64)> {
+    fn runs(&self, traf: &[u8]) -> Option<(Vec<Sample>, u64)> {
         let mut samples = Vec::new();
         let (mut end, mut farthest) = (self.base, self.base);
-        let mut first_size = None;
         for (_, trun) in children(traf).filter(|(kind, _)| kind == b"trun") {
             let mut reader = Reader(trun);
             let flags = reader.u32()?;
@@ -245,9 +240,7 @@ impl TrackRun {
             let after = [0x400, 0x800].iter().filter(|flag| flags & **flag != 0).count() * 4;
             for _ in 0..count {
                 reader.skip(before)?;
-                let bytes =
-                    u64::from(if flags & 0x200 == 0 { self.size_not_given(first_size)? } else { reader.u32()? });
-                first_size.get_or_insert(bytes);
+                let bytes = u64::from(if flags & 0x200 == 0 { self.default_size()? } else { reader.u32()? });
                 reader.skip(after)?;
                 samples.push(Sample { at: end, bytes });
                 end = end.checked_add(bytes)?;
@@ -257,12 +250,7 @@ impl TrackRun {
         Some((samples, farthest))
     }
 
-    /// The muxer drops a default that was the first sample's size.
-    fn size_not_given(&mut self, first_size: Option<u64>) -> Option<u32> {
-        if self.default_size > 0 {
-            return Some(self.default_size);
-        }
-        self.incomplete = true;
-        u32::try_from(first_size?).ok().filter(|bytes| *bytes > 0)
+    fn default_size(&self) -> Option<u32> {
+        (self.default_size > 0).then_some(self.default_size)
     }
 }

@@ -17,8 +17,10 @@
 //! Fragmented files of the other kind (`moov moof mdat moof mdat …`) are read as well.
 //!
 //! # Invariants
-//! - `keep` of a verdict lies on the end of a box, at or below the file's length (or above it by what the repair of the
-//!   last index adds), and all data that the kept indexes point at lies below it.
+//! - `keep` of a verdict lies on the end of a box, at or below the file's length, and all data that the kept indexes
+//!   point at lies below it.
+//! - An index that does not tell every sample's size ends what is whole. The muxer writes such indexes; the recorder
+//!   completes them before they reach the disk.
 //! - The last fragment counts as whole only if its pictures look written: see [`written`].
 //! - A file is never changed by a verdict that names no defect.
 
@@ -26,8 +28,6 @@ mod boxes;
 mod index;
 
 use std::io::{self, Read, Seek, SeekFrom};
-
-use cuebox_core::fragment;
 
 use boxes::TopBox;
 use index::{Fragment, Movie, Sample};
@@ -43,23 +43,14 @@ pub enum Verdict {
     /// Plays when cut to `keep` bytes; a fragmented file.
     Fragmented {
         content: Content,
-        /// Length up to the end of the last whole fragment, after the repairs.
+        /// Length up to the end of the last whole fragment.
         keep: u64,
-        /// What must be written over the file, in order: indexes that the muxer left incomplete.
-        repairs: Vec<Repair>,
         /// Place of the first index's type field, when a seal that was cut short had already renamed it (`hoov`):
         /// `moov` must be written there.
         hidden_index: Option<u64>,
     },
     /// Nothing in it can be played.
     Unplayable { why: &'static str },
-}
-
-/// Bytes for a place in the file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Repair {
-    pub at: u64,
-    pub bytes: Vec<u8>,
 }
 
 /// The picture track of a file.
@@ -88,7 +79,7 @@ pub fn examine(file: &mut (impl Read + Seek)) -> io::Result<Verdict> {
         if walk.take(file, &found)?.is_none() {
             break;
         }
-        at = walk.next.take().unwrap_or(found.end);
+        at = found.end;
     }
     if !written(file, &walk.last_pictures)? {
         walk.whole = walk.before_last;
@@ -111,9 +102,6 @@ struct Walk {
     last_pictures: Vec<Sample>,
     /// Pictures of an index whose data is still to come.
     awaited: Vec<Sample>,
-    repairs: Vec<Repair>,
-    /// Where the walk goes on, when that is not the end of the box.
-    next: Option<u64>,
 }
 
 /// The part that is whole: all its indexes and all their data.
@@ -142,11 +130,6 @@ impl Walk {
                 let Some(movie) = self.movie.as_ref().filter(|movie| movie.fragmented) else { return Ok(None) };
                 let Some(body) = read_index(file, found)? else { return Ok(None) };
                 let Some(fragment) = Fragment::parse(&body, found.start, movie) else { return Ok(None) };
-                if fragment.incomplete {
-                    let Some(repair) = completed(file, found, &body)? else { return Ok(None) };
-                    self.next = Some(found.end + fragment::GROWTH as u64);
-                    self.repairs.push(repair);
-                }
                 self.frames = self.frames.saturating_add(fragment.pictures.len() as u64);
                 self.awaited.extend(fragment.pictures);
                 self.data_end = self.data_end.max(fragment.data_end);
@@ -155,7 +138,7 @@ impl Walk {
             b"mdat" | b"free" if self.data_end > self.whole.end => {}
             _ => return Ok(Some(())),
         }
-        self.settle(self.next.unwrap_or(found.end));
+        self.settle(found.end);
         Ok(Some(()))
     }
 
@@ -168,7 +151,7 @@ impl Walk {
         }
     }
 
-    fn verdict(mut self, length: u64) -> Verdict {
+    fn verdict(self, length: u64) -> Verdict {
         let Some(movie) = self.movie else {
             return Verdict::Unplayable { why: "it ends before its first fragment was whole" };
         };
@@ -180,23 +163,8 @@ impl Walk {
             return Verdict::Finished(content);
         }
         let keep = self.whole.end;
-        self.repairs.retain(|repair| repair.at < keep);
-        Verdict::Fragmented { content, keep, repairs: self.repairs, hidden_index: self.hidden_index }
+        Verdict::Fragmented { content, keep, hidden_index: self.hidden_index }
     }
-}
-
-/// The complete index, which takes the place of the empty box behind it; at the end of the file there may be a piece of
-/// one, or nothing.
-fn completed(file: &mut (impl Read + Seek), found: &TopBox, body: &[u8]) -> io::Result<Option<Repair>> {
-    file.seek(SeekFrom::Start(found.end))?;
-    let mut behind = Vec::new();
-    file.by_ref().take(fragment::GROWTH as u64).read_to_end(&mut behind)?;
-    if !b"\0\0\0\x08free".starts_with(&behind) {
-        return Ok(None);
-    }
-    let head = u32::try_from(body.len() + 8).map_or([0; 4], u32::to_be_bytes);
-    let whole = [&head, &b"moof"[..], body].concat();
-    Ok(fragment::complete(&whole).map(|bytes| Repair { at: found.start, bytes }))
 }
 
 /// Whether the pictures were written before the power went: after a cut a file may have its full length and nothing but

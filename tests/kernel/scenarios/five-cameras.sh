@@ -3,7 +3,7 @@
 
 seconds=20
 # A smaller one is lighter, for looking at something on a slow machine.
-size=${KERNEL_TEST_SIZE:-640x360}
+size=${KERNEL_TEST_SIZE:-320x180}
 
 # Something to hear: made here, because making it in the guest would cost a tenth of it.
 prepare() { # out

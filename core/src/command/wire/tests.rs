@@ -77,6 +77,18 @@ fn forms() -> Vec<(&'static str, Value, Command)> {
             json!({"verb":"leg","action":"disable","name":"backup"}),
             Leg { name: LegId::new("backup"), on: false },
         ),
+        (
+            "leg reconnect main",
+            json!({"verb":"leg","action":"reconnect","name":"main"}),
+            LegReconnect { name: LegId::new("main") },
+        ),
+        (
+            "leg unmute main",
+            json!({"verb":"leg","action":"unmute","name":"main"}),
+            LegUnmute { name: LegId::new("main") },
+        ),
+        ("lock on", json!({"verb":"lock","on":true}), Lock { on: true }),
+        ("identify", json!({"verb":"identify"}), Identify),
         ("reload", json!({"verb":"reload"}), Reload),
         ("restart", json!({"verb":"restart"}), Restart),
     ]

@@ -123,11 +123,15 @@ pub const VERBS: &[Verb] = &[
     row("marker", None, &[arg("text", Kind::Text)], "write a note into the timeline, at the present frame"),
     row("snapshot", None, &[SLOT], "take a picture of a slot now"),
     row("rename", None, &[SLOT, NAME], "give a slot another name"),
-    row("leg", Some("enable"), &[NAME], "let a leg publish again"),
+    row("leg", Some("enable"), &[NAME], "let a leg publish again; one that waits for its next try tries at once"),
     row("leg", Some("disable"), &[NAME], "stop one leg and leave the others alone"),
+    row("leg", Some("reconnect"), &[NAME], "begin a leg's connection anew and leave the others alone"),
+    row("leg", Some("unmute"), &[NAME], "ask for what the host of the room muted"),
+    row("lock", None, &[ON], "make the keys of every panel do nothing, or let them work again"),
+    row("identify", None, &[], "blink every lamp of every panel for some seconds"),
     row("reload", None, &[], "read the configuration again; a bad one changes nothing"),
     row("restart", None, &[], "seal everything and start the service anew"),
 ];
 
 /// Verbs that are promised and cannot be done yet. They are refused, and not shown.
-pub(super) const LATER_VERBS: &[&str] = &["layout", "overlay", "lock", "identify", "upload", "config"];
+pub(super) const LATER_VERBS: &[&str] = &["layout", "overlay", "upload", "config"];

@@ -1,5 +1,6 @@
 mod leg_mistakes;
 mod legs;
+mod panel;
 
 use super::*;
 use crate::config::{LegTarget, RtmpTarget, SlotAudio, Source};
@@ -139,7 +140,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ("[[box]]\nid = \"a\"", "1: box: is a list (allowed: one table, written [box])"),
     (
         "[progam]\nfps = 30",
-        "1: progam: is unknown, perhaps `program` is meant (allowed: box, http, leg, mqtt, program, record, show, slot)",
+        "1: progam: is unknown, perhaps `program` is meant (allowed: box, http, leg, mqtt, panel, program, record, show, slot)",
     ),
     (
         "[program]\nsize = \"1281x720\"",
@@ -240,8 +241,6 @@ const MISTAKES: &[(&str, &str)] = &[
         "[http]\nlisten = \"8080\"",
         "2: http.listen: is \"8080\", not an address with a port (allowed: \"127.0.0.1:PORT\", \"[::1]:PORT\")",
     ),
-    ("[panel]\nmode = \"direct\"", "1: panel: is not supported by this version"),
-    ("[panel]\nserial = \"/dev/ttyACM0\"", "1: panel: is not supported by this version"),
     ("[box]\nid = \"a\"\nid = \"b\"", "3: id: is given twice"),
     ("[box]\nid = hall", "2: syntax: string values must be quoted, expected literal string"),
     ("[box\nid = \"a\"", "1: syntax: unclosed table, expected `]`"),
@@ -452,6 +451,9 @@ fn the_manual_names_every_key_that_the_reader_knows() {
         "[record]",
         "[show]",
         "[http]",
+        "[panel]",
+        "[panel.gpio]\nchip = \"gpiochip0\"",
+        "[[panel.tsl]]\naddress = \"h:1\"",
         "[[slot]]\nnumber = 1",
         "[[leg]]\nname = \"a\"\nkind = \"rtmp\"\nurl = \"rtmp://h/l/k\"",
         "[[leg]]\nname = \"a\"\nkind = \"livekit\"\nurl = \"wss://h\"\ntoken = { file = \"key\" }",

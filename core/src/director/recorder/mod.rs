@@ -7,38 +7,39 @@
 //! | Running | program and live slots, while recording is on | each segment time → all tracks rotate at one frame; stop → Sealing |
 //! | Sealing | none | every segment sealed, 5 s at most → Idle, the show is closed (or left open for a restart) |
 //!
-//! While Running, each track that can be recorded has one run ([`run`]); a slot that is lost retires its run, and when
+//! While Running, each track that can be recorded has one run ([`run`], [`tracks`]); a slot that is lost retires its run, and when
 //! it is live again a new one goes on with the next number. A run that fails is tried again after a growing wait.
 //! A start that finds the last show still Sealing waits for it. Invariants: runs are wished only while Running and
 //! allowed; at most one wished run a track; every retired run has its deadline; no number is used twice.
 
 mod run;
 mod show;
+mod tracks;
 mod view;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::grid::{FrameIndex, Grid};
-use crate::ids::{Epoch, SegmentId, ShowId, SlotId, Track};
+use crate::ids::{Epoch, ShowId, SlotId, Track};
 use crate::status::Severity;
 use crate::timeline::What;
 
 use super::backoff::{Backoff, Pace};
-use super::context::{Cause, Context, News, Silence};
+use super::context::{Cause, Context, News};
 use super::effect::VaultOp;
 use super::encodes::Encodes;
-use super::event::{EncodeJob, Fact, FoundShow, Sealed};
+use super::event::{EncodeJob, FoundShow};
 use super::library::Library;
 use super::timers::Reason;
 use super::wanted::Picture;
-use super::words;
 
 use run::Run;
 pub(super) use show::{Show, goes_on};
+use tracks::Lane;
 
 /// Encoders need about a second for their first frame.
 const PREPARES: Duration = Duration::from_secs(3);
@@ -46,16 +47,8 @@ const PREPARES: Duration = Duration::from_secs(3);
 const AHEAD: u64 = 2;
 /// A rotation is told this long before its frame, so that the encoders can begin a key frame there.
 const ROTATES_BEFORE: Duration = Duration::from_millis(250);
-/// The recorder itself gives up after 4.5 s and says so.
-const SEALS: Duration = Duration::from_secs(5);
-/// When the process ends: what is left of its five seconds belongs to whoever closes the rest.
-const SEALS_IN_HASTE: Duration = Duration::from_millis(3_500);
 /// After the last seal, facts that are still under way arrive within this.
 const CLOSES: Duration = Duration::from_millis(300);
-/// A recording writes each half second.
-const STALLS: Duration = Duration::from_secs(10);
-const FORGIVES: Duration = Duration::from_secs(60);
-const PACE: Pace = Pace::ms(1_000, 30_000);
 const SHOW_PACE: Pace = Pace::ms(2_000, 30_000);
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -85,6 +78,15 @@ enum State {
     Sealing { show: Show, close: bool, next: Option<Start> },
 }
 
+impl State {
+    const fn show(&self) -> Option<&Show> {
+        match self {
+            Self::Running { show, .. } | Self::Sealing { show, .. } => Some(show),
+            Self::Idle | Self::Preparing { .. } => None,
+        }
+    }
+}
+
 /// What a show begins with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Start {
@@ -99,15 +101,6 @@ enum Folder {
     Asked,
     Made,
     Failed,
-}
-
-/// What a track keeps from one run to the next.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Lane {
-    next_number: u32,
-    active: Option<Epoch>,
-    cooling: bool,
-    backoff: Backoff,
 }
 
 impl Recorder {
@@ -139,10 +132,7 @@ impl Recorder {
     }
 
     pub const fn show(&self) -> Option<&Show> {
-        match &self.state {
-            State::Running { show, .. } | State::Sealing { show, .. } => Some(show),
-            State::Idle | State::Preparing { .. } => None,
-        }
+        self.state.show()
     }
 
     pub fn is_current(&self, track: Track, epoch: Epoch) -> bool {
@@ -230,21 +220,7 @@ impl Recorder {
         Ok(())
     }
 
-    /// Encodes that recordings need now.
-    pub fn needs(&self, config: &Config, live: impl Fn(SlotId) -> bool) -> BTreeSet<EncodeJob> {
-        let about = matches!(self.state, State::Preparing { .. } | State::Running { .. }) && self.recording;
-        let allowed = about && self.halted.is_none() && self.unwritable.is_none();
-        let wanted = tracks(config, &live).into_iter().filter(|_| allowed);
-        // The frames that an encoder still holds belong to the segment that is being sealed.
-        let sealing = self.runs.values().filter(|run| !run.open.is_empty()).map(|run| run.track);
-        let is_there = |track: &Track| match track {
-            Track::Program => true,
-            Track::Slot(slot) => live(*slot),
-        };
-        wanted.chain(sealing.filter(is_there)).map(encode).collect()
-    }
-
-    /// Makes the runs fit to what can be recorded now.
+    /// Makes the show and its runs fit to what can be recorded now.
     pub fn follow(
         &mut self,
         context: &mut Context,
@@ -254,76 +230,11 @@ impl Recorder {
         live: impl Fn(SlotId) -> bool,
         on_air: Picture,
     ) {
-        if matches!(self.state, State::Preparing { .. }) && self.recording {
-            let first = if config.record.program { Some(EncodeJob::ProgramRecord) } else { None };
-            if first.is_some_and(|job| encodes.is_warm(job)) {
-                self.begin(context, config, library, on_air);
-            }
+        let waits = matches!(self.state, State::Preparing { .. }) && self.recording;
+        if waits && config.record.program && encodes.is_warm(EncodeJob::ProgramRecord) {
+            self.begin(context, config, library, on_air);
         }
-        let wanted = if self.may_record() { tracks(config, &live) } else { BTreeSet::new() };
-        for (track, lane) in &mut self.tracks {
-            let Some(run) = lane.active.and_then(|epoch| self.runs.get_mut(&epoch)) else { continue };
-            if !wanted.contains(track) || encodes.source(encode(*track)) != Some(run.from) {
-                retire(context, lane, run, self.haste);
-            }
-        }
-        for track in wanted {
-            let lane = self.tracks.entry(track).or_default();
-            if lane.active.is_some() || lane.cooling {
-                continue;
-            }
-            let (Some(from), State::Running { show, .. }) = (encodes.source(encode(track)), &self.state) else {
-                continue;
-            };
-            let epoch = context.new_epoch();
-            lane.active = Some(epoch);
-            let run = Run {
-                track,
-                from,
-                first_number: lane.next_number.max(1),
-                segment_from: here(context, show).max(show.new.origin),
-                since: context.now,
-                retired: None,
-                open: BTreeMap::new(),
-                wrote_at: context.now,
-            };
-            self.runs.insert(epoch, run);
-            context.start_timer(Reason::RecordStalls(track), STALLS);
-        }
-    }
-
-    pub fn fact(&mut self, context: &mut Context, library: &mut Library, epoch: Epoch, fact: &Fact) {
-        let (Some(run), Some(show)) = (self.runs.get_mut(&epoch), show_of(&self.state)) else { return };
-        let track = run.track;
-        #[expect(clippy::wildcard_enum_match_arm, reason = "the other facts belong to other jobs")]
-        match fact {
-            Fact::SegmentOpened { number, first_frame } => {
-                run.open.insert(*number, *first_frame);
-                let lane = self.tracks.entry(track).or_default();
-                lane.next_number = lane.next_number.max(number + 1);
-                let segment = SegmentId { show: show.new.id.clone(), track, number: *number };
-                library.opened(&segment);
-                context.vault(VaultOp::SegmentOpened { segment, first_frame: show.frame(*first_frame) });
-                context.alerts.clear("recording_failed", &track.folder());
-            }
-            Fact::SegmentSealed(sealed) => {
-                run.open.remove(&sealed.number);
-                seal(context, library, show, track, sealed.clone());
-            }
-            Fact::Failed { class, detail } => self.run_over(context, library, epoch, &words::recording(*class, detail)),
-            Fact::Ended => self.run_over(context, library, epoch, "it ended"),
-            _ => {}
-        }
-        self.try_close(context, library, false);
-    }
-
-    pub fn progressed(&mut self, context: &mut Context, epoch: Epoch) {
-        if let Some(run) = self.runs.get_mut(&epoch) {
-            run.wrote_at = context.now;
-            if run.retired.is_none() {
-                context.start_timer(Reason::RecordStalls(run.track), STALLS);
-            }
-        }
+        self.follow_tracks(context, config, encodes, live);
     }
 
     pub fn show_made(&mut self, context: &mut Context, id: &ShowId, made: Result<(), &str>) {
@@ -404,11 +315,6 @@ impl Recorder {
         running && self.recording && self.unwritable.is_none() && self.halted.is_none()
     }
 
-    /// Segments are open that will be told about, or given up on.
-    fn owes(&self) -> bool {
-        self.runs.values().any(|run| !run.open.is_empty())
-    }
-
     fn prepare(&mut self, context: &mut Context, start: Start) {
         let numbers = start.found.as_ref().map(|found| found.next_numbers.clone()).unwrap_or_default();
         for lane in self.tracks.values_mut() {
@@ -476,47 +382,6 @@ impl Recorder {
         context.timers.set(Reason::Rotate, grid.time_of(self.next_cut) - ROTATES_BEFORE);
     }
 
-    fn stall_timer(&mut self, context: &mut Context, library: &mut Library, track: Track) {
-        let Some(epoch) = self.tracks.get(&track).and_then(|lane| lane.active) else { return };
-        let Some(run) = self.runs.get_mut(&epoch) else { return };
-        match context.silent(run.wrote_at, STALLS) {
-            Silence::NotYet(again) => context.timers.set(Reason::RecordStalls(track), again),
-            Silence::Yes => {
-                if let Some(lane) = self.tracks.get_mut(&track) {
-                    retire(context, lane, run, self.haste);
-                    fail(context, lane, track, "nothing was written for 10 s");
-                }
-                self.try_close(context, library, false);
-            }
-        }
-    }
-
-    /// Nothing more comes from this run.
-    fn run_over(&mut self, context: &mut Context, library: &mut Library, epoch: Epoch, why: &str) {
-        let Some(run) = self.runs.remove(&epoch) else { return };
-        context.timers.stop(&Reason::SealLate(epoch));
-        let track = run.track;
-        if let Some(show) = show_of(&self.state) {
-            for (number, first_frame) in &run.open {
-                seal(context, library, show, track, Run::unclean(*number, *first_frame));
-            }
-        }
-        if !run.open.is_empty() {
-            let text = format!("a file of {} was not finished in order: {why}", track.folder());
-            context.alert_once("seal_unclean", &track.folder(), Severity::Warning, text);
-        }
-        if let Some(lane) = self.tracks.get_mut(&track)
-            && lane.active == Some(epoch)
-        {
-            lane.active = None;
-            context.timers.stop(&Reason::RecordStalls(track));
-            if context.now.since(run.since) >= FORGIVES {
-                lane.backoff.reset();
-            }
-            fail(context, lane, track, why);
-        }
-    }
-
     /// Closes a show that is sealed. `waited`: facts that were under way had their time.
     fn try_close(&mut self, context: &mut Context, library: &mut Library, waited: bool) {
         let State::Sealing { show, close, next } = &self.state else { return };
@@ -546,27 +411,6 @@ impl Recorder {
     }
 }
 
-fn show_of(state: &State) -> Option<&Show> {
-    match state {
-        State::Running { show, .. } | State::Sealing { show, .. } => Some(show),
-        State::Idle | State::Preparing { .. } => None,
-    }
-}
-
-/// The tracks that can be recorded now.
-fn tracks(config: &Config, live: &impl Fn(SlotId) -> bool) -> BTreeSet<Track> {
-    let program = config.record.program.then_some(Track::Program);
-    let slots = config.slots.keys().filter(|slot| config.record.slots && live(**slot)).map(|slot| Track::Slot(*slot));
-    program.into_iter().chain(slots).collect()
-}
-
-const fn encode(track: Track) -> EncodeJob {
-    match track {
-        Track::Program => EncodeJob::ProgramRecord,
-        Track::Slot(slot) => EncodeJob::Slot(slot),
-    }
-}
-
 /// The frame of the present.
 fn here(context: &Context, show: &Show) -> FrameIndex {
     Grid::new(show.new.fps).at_or_after(context.now)
@@ -575,25 +419,4 @@ fn here(context: &Context, show: &Show) -> FrameIndex {
 fn note(context: &mut Context, show: &Show, at: FrameIndex, what: What, cause: Option<&Cause>) {
     let entry = show.entry(at, what, cause);
     context.vault(VaultOp::Timeline { show: show.new.id.clone(), entry });
-}
-
-fn seal(context: &mut Context, library: &mut Library, show: &Show, track: Track, sealed: Sealed) {
-    let segment = SegmentId { show: show.new.id.clone(), track, number: sealed.number };
-    library.sealed(&segment, sealed.bytes);
-    let first_frame = show.frame(sealed.first_frame);
-    context.vault(VaultOp::SegmentSealed { segment, first_frame, sealed });
-}
-
-fn retire(context: &mut Context, lane: &mut Lane, run: &mut Run, haste: bool) {
-    let Some(epoch) = lane.active.take() else { return };
-    run.retired = Some(context.now);
-    context.timers.stop(&Reason::RecordStalls(run.track));
-    context.start_timer(Reason::SealLate(epoch), if haste { SEALS_IN_HASTE } else { SEALS });
-}
-
-fn fail(context: &mut Context, lane: &mut Lane, track: Track, why: &str) {
-    let text = format!("recording of {} failed: {why}", track.folder());
-    context.alerts.raise(context.now, "recording_failed", &track.folder(), Severity::Error, text);
-    lane.cooling = true;
-    context.start_retry(Reason::RecordRetries(track), &mut lane.backoff, PACE);
 }

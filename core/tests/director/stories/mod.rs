@@ -5,9 +5,12 @@ mod disk;
 mod failover;
 mod inputs;
 mod legs;
+mod panels;
+mod rates;
 mod recordings;
 mod restarts;
 mod switching;
+mod uplink;
 
 use crate::world::{World, slot};
 use cuebox_core::command::Answer;

@@ -53,7 +53,7 @@ impl World {
         self.running.get(&job).is_some_and(|life| life.first_told) && self.mood_of(&job) == Mood::Good
     }
 
-    pub(super) fn mood_of(&self, job: &Job) -> Mood {
+    pub fn mood_of(&self, job: &Job) -> Mood {
         self.moods.get(job).copied().unwrap_or(Mood::Good)
     }
 

@@ -23,7 +23,7 @@ use cuebox_core::time::{Mono, Trust, Wall};
 use cuebox_core::timeline::What;
 
 pub use media::Mood;
-pub use setting::{Dice, autostart, camera, cameras, config, encode_of, encoders, livekit, ms, rtmp, slot};
+pub use setting::{Dice, autostart, camera, cameras, config, encode_of, encoders, livekit, ms, rtmp, slot, srt, whip};
 
 use disk::Disk;
 use media::Life;

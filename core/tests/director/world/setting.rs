@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use cuebox_core::config::{
-    Config, LegConfig, LegTarget, LivekitTarget, Publish, RtmpTarget, Secret, SlotConfig, Source, TokenSource, Url,
+    Config, LegConfig, LegTarget, LivekitTarget, Publish, RtmpTarget, Secret, SlotConfig, Source, SrtMode, SrtTarget,
+    TokenSource, Url, WhipTarget,
 };
 use cuebox_core::device::{Camera, Encoder, Encoders, ModeGroup, PixelFormat, Rate};
 use cuebox_core::director::{EncodeJob, Job};
@@ -47,6 +48,28 @@ pub fn livekit(name: &str, rank: Option<u32>, slots: bool) -> LegConfig {
         identity: "hall-1".to_owned(),
         publish: if slots { Publish::ProgramAndSlots } else { Publish::Program },
         token: TokenSource::Fixed(Secret::new("token")),
+        ice_servers: Vec::new(),
+    });
+    LegConfig { name: LegId::new(name), uplink: rank, target, ca_file: None }
+}
+
+pub fn srt(name: &str, rank: Option<u32>, mode: SrtMode) -> LegConfig {
+    let target = LegTarget::Srt(SrtTarget {
+        url: Url::new("srt://live.example:9000"),
+        mode,
+        passphrase: None,
+        stream_id: None,
+        latency: ms(120),
+    });
+    LegConfig { name: LegId::new(name), uplink: rank, target, ca_file: None }
+}
+
+pub fn whip(name: &str, rank: Option<u32>) -> LegConfig {
+    let target = LegTarget::Whip(WhipTarget {
+        url: Url::new("https://live.example/whip"),
+        token: None,
+        room: None,
+        identity: "hall-1".to_owned(),
         ice_servers: Vec::new(),
     });
     LegConfig { name: LegId::new(name), uplink: rank, target, ca_file: None }

@@ -211,11 +211,8 @@ fn believe_the_stream(element: &gst::Element) {
     let parses = element.factory().is_some_and(|factory| ["h264parse", "h265parse"].contains(&factory.name().as_str()));
     let Some(pad) = element.static_pad("sink").filter(|_| parses) else { return };
     pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, |_, info| {
-        let told = info.event().and_then(|event| match event.view() {
-            gst::EventView::Caps(caps) => Some(caps.caps_owned()),
-            _ => None,
-        });
-        if let Some(mut caps) = told {
+        if let Some(gst::EventView::Caps(event)) = info.event().map(|event| event.view()) {
+            let mut caps = event.caps_owned();
             if let Some(caps) = caps.make_mut().structure_mut(0) {
                 caps.remove_field("colorimetry");
             }
