@@ -12,7 +12,7 @@
 //! | / | 11, stream (hold it) |
 //! | . | 12, marker (hold it: lock) |
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use cuebox_core::status::PanelKind;
 use evdev::{AttributeSetRef, Device, EventSummary, KeyCode};
@@ -60,7 +60,7 @@ pub(super) fn nodes() -> Vec<PathBuf> {
 }
 
 /// Opens and grabs the device, if it is a pad. `None`: it is none, or somebody else has it.
-pub(super) fn open(node: &PathBuf) -> Option<Pad> {
+pub(super) fn open(node: &Path) -> Option<Pad> {
     let mut device = Device::open(node).ok()?;
     if !device.supported_keys().is_some_and(is_pad) {
         return None;
