@@ -3,10 +3,11 @@ CARGO ?= cargo
 CONFIG ?= config/demo.toml
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help run test test-core test-box kernel-test lint bench setup setup-test clean
+.PHONY: help run panel test test-core test-box kernel-test lint bench setup setup-test clean
 
 help:
 	@echo "make run          five test cameras, a program, recordings under ./demo-data"
+	@echo "make panel        a button panel in this terminal, for the box of make run in another"
 	@echo "make test         every test: core, graph, wire and kernel"
 	@echo "make lint         rustfmt and clippy, warnings are errors"
 	@echo "make bench        the figures of the README, each beside its reference"
@@ -22,6 +23,10 @@ setup-test:
 run: setup
 	$(CARGO) build --release --bin cuebox
 	@exec $(TARGET)/release/cuebox run --config $(CONFIG)
+
+panel: setup
+	$(CARGO) build --release --bin cuebox-panel-sim
+	@exec $(TARGET)/release/cuebox-panel-sim --link demo-data/panel
 
 test: setup-test lint
 	$(CARGO) test --workspace

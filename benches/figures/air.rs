@@ -53,7 +53,7 @@ pub fn latency() {
         drop((cuebox, viewer));
 
         let room = format!("{ROOM}-bare");
-        let viewer = Viewer::join(&stage.lab, &room, "viewer");
+        let viewer = stage.viewer_of(&room, "viewer");
         let token = stage.host(&["token", &room, "bare", "600"]);
         let own = std::env::current_exe().expect("a program knows its path");
         let mut command = stage.lab.command(Side::Box, &own.display().to_string());

@@ -14,6 +14,8 @@ pub const DEFAULT_PATH: &str = "/etc/cuebox/cuebox.toml";
 /// No configuration is longer; what is, is another file.
 const MAX_CONFIG_BYTES: u64 = 1024 * 1024;
 const MAX_SECRET_BYTES: u64 = 64 * 1024;
+/// Stands for a secret that is not read; of a length that every kind of secret may have.
+const STAND_IN: &str = "not-read-not-read";
 
 /// A configuration with where it came from, so that it can be read again.
 #[derive(Clone, Debug)]
@@ -53,7 +55,7 @@ impl Loaded {
     /// # Errors
     /// As [`Loaded::load`].
     pub fn load_without_secrets(path: Option<PathBuf>) -> Result<Self, LoadError> {
-        Self::load_with(path, |_, _| Ok("unread".to_owned()))
+        Self::load_with(path, |_, _| Ok(STAND_IN.to_owned()))
     }
 
     /// Reads the same file again.

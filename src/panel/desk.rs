@@ -9,7 +9,7 @@ use cuebox_core::ids::CommandId;
 use cuebox_core::panel::keys::Keys;
 use cuebox_core::panel::layout::Layout;
 use cuebox_core::panel::{PanelConfig, Trigger, meaning};
-use cuebox_core::status::{PanelGauges, PanelKind, PanelState};
+use cuebox_core::status::{PanelGauges, PanelKind, PanelState, Status};
 use cuebox_core::tally;
 use cuebox_core::time::Mono;
 use cuebox_panel::light::Light;
@@ -90,8 +90,15 @@ impl Desk {
 
     /// What the lamps show now, key 1's first.
     pub fn lamps(&self) -> Vec<Light> {
-        let status = self.deps.snapshots.borrow().status.clone();
-        tally::lamps(&status, &self.layout, self.config.hide_preview)
+        tally::lamps(&self.status(), &self.layout, self.config.hide_preview)
+    }
+
+    pub fn status(&self) -> Arc<Status> {
+        self.deps.snapshots.borrow().status.clone()
+    }
+
+    pub const fn layout(&self) -> &Layout {
+        &self.layout
     }
 
     /// Changes what the panel's line carried.
@@ -102,7 +109,7 @@ impl Desk {
     }
 
     fn act(&self, trigger: &Trigger) {
-        let status = self.deps.snapshots.borrow().status.clone();
+        let status = self.status();
         let action = self.layout.action(trigger);
         let Some(command) = action.and_then(|action| meaning::command(action, self.config.mode, &status)) else {
             return;

@@ -7,11 +7,17 @@
 //! |---|---|
 //! | `desk` | one panel's keys, lamps and report, whatever it is connected by |
 //! | `serial`, `usb` | panels on serial lines, found by path or by USB identity |
+//! | `gpio` | keys and LEDs on the machine's own pins |
+//! | `hid`, `keypad`, `deck` | USB number pads and Stream Decks, taken as they are plugged in |
 //! | `tsl` | tally for other people's lamps over the network |
 //!
 //! A panel may come and go at any time. A task that panics is started again, and the director is told.
 
+mod deck;
 mod desk;
+mod gpio;
+mod hid;
+mod keypad;
 mod serial;
 mod tsl;
 mod usb;
@@ -69,6 +75,14 @@ impl Panels {
         for place in config.serial.clone() {
             let desk = desk();
             keep_up(&mut tasks, deps.broke.clone(), move || serial::serve(place.clone(), desk.clone()));
+        }
+        if let Some(gpio) = config.gpio.clone() {
+            let desk = desk();
+            keep_up(&mut tasks, deps.broke.clone(), move || gpio::serve(gpio.clone(), desk.clone()));
+        }
+        if config.hid {
+            let desk = desk();
+            keep_up(&mut tasks, deps.broke.clone(), move || hid::serve(desk.clone()));
         }
         for receiver in config.tsl.clone() {
             let (deps, hide_preview) = (deps.clone(), config.hide_preview);

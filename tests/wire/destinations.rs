@@ -32,7 +32,7 @@ fn srt_and_whip_carry_beside_livekit_and_return_after_they_were_killed() {
     let listener = servers::srt_listener(&stage.lab, stage.path(), Some(PASSPHRASE), &first);
     let cuebox = stage.start(&five_cameras(&legs()));
     let viewer = stage.viewer();
-    let whip = Viewer::join(&stage.lab, &format!("{ROOM}-whip"), "whip-viewer");
+    let whip = stage.viewer_of(&format!("{ROOM}-whip"), "whip-viewer");
     for leg in ["livekit", "srt", "whip"] {
         cuebox.wait(&format!("{leg} carries"), 40, |status| is(status, leg, "carrying"));
     }

@@ -116,7 +116,7 @@ fn assert_cuts(seen: &Seen, from: f64, cuts: &[u64]) {
 /// Someone who comes later has a picture within a second, and is told the camera.
 fn assert_late_joiner_knows(stage: &Stage, cuebox: &CueBox, slot: u64) {
     for round in 0..3 {
-        let late = Viewer::join(&stage.lab, super::stage::ROOM, &format!("late-{round}"));
+        let late = stage.viewer_of(super::stage::ROOM, &format!("late-{round}"));
         let joined = late.wait("a late viewer is in the room", 20, |seen| {
             seen.events("joined").first().map(|it| it["t"].as_f64().unwrap())
         });

@@ -8,7 +8,7 @@ use super::harness::{alone, five_cameras};
 use super::lab::WORLD;
 use super::servers::{API_KEY, RTMP_PORT, RTMPS_PORT, STREAM_KEY, WSS_PORT, authority_file};
 use super::stage::{IDENTITY, ROOM, Stage, backup_leg, is, leg, livekit_leg, livekit_url, why};
-use super::viewer::{Viewer, now_ms};
+use super::viewer::now_ms;
 
 /// A network that may be back at any moment is tried this soon.
 const SOON_S: f64 = 15.0;
@@ -48,7 +48,7 @@ fn every_fault_of_a_destination_is_told_apart_and_tried_as_it_deserves() {
     for (name, url, table) in [
         (
             "secure",
-            format!("rtmps://{WORLD}:{RTMPS_PORT}/live"),
+            format!("rtmps://{WORLD}:{RTMPS_PORT}/cameras"),
             format!("kind = \"rtmp\"\nstream_key = \"{STREAM_KEY}\"\n"),
         ),
         (
@@ -118,7 +118,7 @@ fn what_a_host_does_to_the_box_is_told_and_answered_each_in_its_own_way() {
     reasons.insert(told(&["removed"])["why"].to_string());
     again(&cuebox);
     carries();
-    let twin = Viewer::join(&stage.lab, ROOM, IDENTITY);
+    let twin = stage.viewer_of(ROOM, IDENTITY);
     reasons.insert(told(&["same identity"])["why"].to_string());
     drop(twin);
     again(&cuebox);

@@ -58,7 +58,11 @@ impl Stage {
     }
 
     pub fn viewer(&self) -> Viewer {
-        Viewer::join(&self.lab, ROOM, "viewer")
+        self.viewer_of(ROOM, "viewer")
+    }
+
+    pub fn viewer_of(&self, room: &str, identity: &str) -> Viewer {
+        Viewer::join(&self.lab, room, identity, &self.path().join(format!("{room}-{identity}.jsonl")))
     }
 
     /// What a host does in the room; gives what it prints.

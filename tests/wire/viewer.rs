@@ -1,6 +1,8 @@
 //! An independent subscriber of a LiveKit room, by LiveKit's own client library, in the world.
 
-use std::io::{BufRead, BufReader};
+use std::fs::File;
+use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::path::Path;
 use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -19,7 +21,8 @@ pub struct Viewer {
 }
 
 impl Viewer {
-    pub fn join(lab: &Lab, room: &str, identity: &str) -> Self {
+    /// `record`: the file that keeps what it writes down.
+    pub fn join(lab: &Lab, room: &str, identity: &str, record: &Path) -> Self {
         let url = format!("ws://{WORLD}:{LIVEKIT_PORT}");
         let mut child = lab
             .command(Side::World, &bench::python())
@@ -30,10 +33,12 @@ impl Viewer {
             .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let seen = Arc::new(Mutex::new(Seen::default()));
+        let mut record = BufWriter::new(File::create(record).unwrap());
         let reader = std::thread::spawn({
             let seen = Arc::clone(&seen);
             move || {
                 for line in lines.map_while(Result::ok) {
+                    let _ = writeln!(record, "{line}");
                     let line = serde_json::from_str(&line).unwrap_or_else(|_| panic!("the viewer wrote {line}"));
                     seen.lock().unwrap_or_else(PoisonError::into_inner).take(line);
                 }

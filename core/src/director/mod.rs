@@ -31,6 +31,7 @@ mod context;
 mod effect;
 mod encodes;
 mod event;
+mod goal;
 mod input;
 mod kept;
 mod library;
@@ -49,12 +50,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::command::Answer;
 use crate::config::Config;
 use crate::ids::{CommandId, Epoch, SlotId};
 use crate::settings::ShowSettings;
-use crate::status::{Severity, Status};
+use crate::status::{MqttStatus, Severity, Status};
 use crate::time::Mono;
 
+pub use answers::SeenCommand;
+pub(crate) use answers::fingerprint;
 pub use effect::{Effect, NewShow, VaultOp};
 pub use event::{
     EncodeJob, ErrorClass, Event, Fact, FoundShow, Job, Medium, PanelReport, Progress, Sealed, StoredSegment, VaultFact,
@@ -92,6 +96,7 @@ pub struct Director {
     uplink: Uplink,
     panels: Panels,
     answers: Answers,
+    mqtt: MqttStatus,
     /// Reloads that wait for the configuration.
     reloads: Vec<CommandId>,
     start: StartUp,
@@ -141,6 +146,7 @@ impl Director {
             uplink,
             panels: Panels::default(),
             answers: Answers::default(),
+            mqtt: MqttStatus::default(),
             reloads: Vec::new(),
             start: StartUp::Waiting { found: None },
             configured_names,
@@ -163,6 +169,16 @@ impl Director {
         if cfg!(debug_assertions) {
             self.check();
         }
+    }
+
+    /// What is to be done, in order, without taking it.
+    pub fn effects(&self) -> impl Iterator<Item = &Effect> {
+        self.context.effects.iter()
+    }
+
+    /// Takes up which commands the process before has seen; to be called before the first event.
+    pub fn remember(&mut self, seen: Vec<SeenCommand>) {
+        self.answers.restore(seen);
     }
 
     /// The next thing to be done, in order.
@@ -211,6 +227,7 @@ impl Director {
             locked: self.panels.locked(),
             identifying: self.panels.identifying(),
             alerts: self.context.alerts.list(),
+            mqtt: self.mqtt.clone(),
         }
     }
 
@@ -245,6 +262,12 @@ impl Director {
     fn apply(&mut self, event: Event) -> bool {
         match event {
             Event::Commanded(envelope) => self.command(&envelope),
+            Event::CommandedLate { envelope, why } => {
+                if self.answers.admit(&mut self.context, &envelope) {
+                    self.answers.give(&mut self.context, &envelope.id, Answer::Refused { why });
+                }
+            }
+            Event::MqttTold(mqtt) => self.mqtt = mqtt,
             Event::DeadlineReached => {
                 while let Some(reason) = self.context.timers.take_due(self.context.now) {
                     self.fire(&reason);
@@ -458,46 +481,5 @@ impl Director {
             context.effects.push_back(Effect::Restart);
         }
         self.make_goal();
-    }
-
-    /// The camera that viewers see, as they are told of it.
-    fn shown(&self) -> Option<OnAir> {
-        let Picture::Slot(slot) = self.program.on_air() else { return None };
-        let own = self.config.slots.get(&slot)?;
-        Some(OnAir { slot, name: own.name.clone(), frame: self.program.shown_from() })
-    }
-
-    /// Slots whose pictures are there for the legs, with their names.
-    fn published_slots(&self) -> BTreeMap<SlotId, String> {
-        let encoded = |slot: SlotId| self.encodes.source(EncodeJob::SlotStream(slot)).is_some();
-        let slots = self.config.slots.iter().filter(|(slot, _)| encoded(**slot));
-        slots.map(|(slot, own)| (*slot, own.name.clone())).collect()
-    }
-
-    fn make_goal(&mut self) {
-        let live = self.inputs.live();
-        let switch = self.program.switch();
-        let show = self.recorder.show_status();
-        let title = show.map_or_else(|| self.config.box_id.clone(), |show| show.name);
-        let capture = |(id, slot): (_, &input::Slot)| slot.capture.clone().map(|capture| (id, capture));
-        let sound = |(id, slot): (_, &input::Slot)| slot.sound.wish().cloned().map(|sound| (id, sound));
-        let goal = Wanted {
-            epoch: self.wanted.epoch,
-            captures: self.inputs.iter().filter_map(capture).collect(),
-            sounds: self.inputs.iter().filter_map(sound).collect(),
-            program: Program {
-                epoch: self.program.epoch(),
-                inputs: live.keys().copied().collect(),
-                switch,
-                slate: self.program.slate(&title),
-                audio: self.audio.mix(&self.config, switch.picture, |slot| live.contains_key(&slot)),
-            },
-            encodes: self.encodes.wish(),
-            recordings: self.recorder.wish(),
-            legs: self.uplink.wish(self.shown().as_ref(), &self.published_slots()),
-        };
-        if goal != self.wanted {
-            self.wanted = Wanted { epoch: Epoch(self.wanted.epoch.0 + 1), ..goal };
-        }
     }
 }

@@ -23,8 +23,8 @@ const PING: Duration = Duration::from_millis(PING_MS as u64);
 const LOST: Duration = Duration::from_millis(LOST_MS as u64);
 /// How often a silent line is asked who it is.
 const ASK: Duration = Duration::from_millis(250);
-/// Bytes that are read in a second: five times what 115200 baud carries.
-const FLOOD: usize = 64 * 1024;
+/// Bytes that are read in a second: twenty times what 115200 baud carries.
+const FLOOD: usize = 256 * 1024;
 const SECOND: Duration = Duration::from_secs(1);
 /// Presses of one panel in a second; ten fingers make fewer.
 const PRESSES: u32 = 25;

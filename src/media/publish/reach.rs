@@ -1,4 +1,4 @@
-//! Whether a server can be reached: name and TCP connection, told apart before anything is built, with bounds.
+//! Reaching a server: name and connection, with bounds, and what went wrong told apart.
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
@@ -13,13 +13,12 @@ use crate::media::actor::Failure;
 const RESOLVE_LIMIT: Duration = Duration::from_secs(5);
 const CONNECT_LIMIT: Duration = Duration::from_secs(3);
 
-/// The addresses of `host`, at least one of which accepted a connection just now.
-pub fn reach(host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
-    let addresses = resolve(host, port)?;
+/// A connection to the first of the host's addresses that accepts one.
+pub fn connect(host: &str, port: u16) -> Result<TcpStream, Failure> {
     let mut failure = Failure::new(ErrorClass::UnknownHost, format!("{host} has no address"));
-    for address in &addresses {
-        match TcpStream::connect_timeout(address, CONNECT_LIMIT) {
-            Ok(_) => return Ok(addresses),
+    for address in resolve(host, port)? {
+        match TcpStream::connect_timeout(&address, CONNECT_LIMIT) {
+            Ok(stream) => return Ok(stream),
             Err(error) => failure = explain(host, port, &error),
         }
     }
@@ -43,7 +42,8 @@ pub fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
     }
 }
 
-fn explain(host: &str, port: u16, error: &std::io::Error) -> Failure {
+/// What an error of connecting means.
+pub fn explain(host: &str, port: u16, error: &std::io::Error) -> Failure {
     #[expect(clippy::wildcard_enum_match_arm, reason = "the kinds of errors grow; the rest is the network's")]
     match error.kind() {
         ErrorKind::ConnectionRefused => {

@@ -1,13 +1,11 @@
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cuebox_core::config::{LegConfig, LegTarget, RtmpTarget, Secret, Url};
-use cuebox_core::director::{Encode, EncodeJob, ErrorClass, Fact, Job, Leg};
+use cuebox_core::director::{Encode, EncodeJob, ErrorClass, Fact, Job, Leg, PictureSize};
 use cuebox_core::encode_plan::{Grant, Profile, RateControl};
 use cuebox_core::grid::FrameIndex;
 use cuebox_core::ids::{Epoch, LegId};
@@ -15,77 +13,19 @@ use cuebox_core::ids::{Epoch, LegId};
 use crate::media::actor::Actor;
 use crate::media::links::Link;
 use crate::media::plan::Wish;
-use crate::media::testkit::{Feed, Folder, Stage, bursts, eventually, noise, pictures};
+use crate::media::testkit::{Feed, Stage, bursts, pictures};
 
+mod rtmp;
 mod srt;
+mod whip;
 
 const LONG: Duration = Duration::from_secs(30);
-
-/// A real nginx with the RTMP module, on a port of its own.
-struct Nginx {
-    server: Child,
-    port: u16,
-    _folder: Folder,
-}
-
-impl Nginx {
-    fn start() -> Self {
-        let folder = Folder::new("nginx");
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let hook = refusing_hook();
-        let path = folder.0.display();
-        let text = format!(
-            "load_module modules/ngx_rtmp_module.so;\n\
-             daemon off; master_process off; worker_processes 1; pid {path}/pid; error_log {path}/error.log info;\n\
-             events {{ worker_connections 64; }}\n\
-             rtmp {{ server {{ listen 127.0.0.1:{port};\n\
-               application live {{ live on; }}\n\
-               application guarded {{ live on; on_publish http://127.0.0.1:{hook}/; }} }} }}\n"
-        );
-        let file = folder.0.join("nginx.conf");
-        std::fs::write(&file, text.replace("modules/", "/usr/lib/nginx/modules/")).unwrap();
-        let mut command = Command::new("nginx");
-        command.arg("-p").arg(&folder.0).arg("-c").arg(&file).stdin(Stdio::null());
-        let server = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let listens = || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
-        assert!(eventually(LONG, listens), "nginx does not start");
-        Self { server, port, _folder: folder }
-    }
-
-    fn url(&self, application: &str) -> String {
-        format!("rtmp://127.0.0.1:{}/{application}", self.port)
-    }
-
-    fn signal(&self, name: &str) {
-        assert!(Command::new("kill").args([name, &self.server.id().to_string()]).status().unwrap().success());
-    }
-}
-
-impl Drop for Nginx {
-    fn drop(&mut self) {
-        let _ = self.server.kill();
-        let _ = self.server.wait();
-    }
-}
-
-/// What nginx asks whether a stream may be published: never. Lives until the process ends.
-fn refusing_hook() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            let mut line = String::new();
-            let _ = BufReader::new(&stream).read_line(&mut line);
-            let _ = stream.write_all(b"HTTP/1.0 403 Forbidden\r\nContent-Length: 0\r\n\r\n");
-        }
-    });
-    port
-}
 
 /// The stream encode and the program's sound.
 struct Source {
     stage: Stage,
     encode: Actor,
+    wish: Encode,
     _pictures: Feed,
     _sound: Feed,
 }
@@ -106,10 +46,10 @@ impl Source {
             gop: 60,
         };
         let picture = grant.picture();
-        let wish = Wish::Encode(EncodeJob::Stream, Encode { epoch: Epoch(1), grant, bitrate_bps, picture });
-        let encode = Actor::start(&stage.context, wish, |_| {}).unwrap();
+        let wish = Encode { epoch: Epoch(1), grant, bitrate_bps, picture };
+        let encode = Actor::start(&stage.context, Wish::Encode(EncodeJob::Stream, wish.clone()), |_| {}).unwrap();
         stage.wait("the first access unit", LONG, |_, fact| (*fact == Fact::FirstBuffer).then_some(()));
-        Self { stage, encode, _pictures: feed, _sound: sound }
+        Self { stage, encode, wish, _pictures: feed, _sound: sound }
     }
 
     fn marked() -> Self {
@@ -144,6 +84,12 @@ impl Source {
         (actor.unwrap(), end)
     }
 
+    /// Steps the encode to another picture.
+    fn step(&self, width: u32, height: u32, fps: u32) {
+        let picture = PictureSize { width, height, fps };
+        self.encode.update(Wish::Encode(EncodeJob::Stream, Encode { picture, ..self.wish.clone() }));
+    }
+
     fn connected(&mut self) {
         self.stage.wait("the server's acceptance", LONG, |_, fact| (*fact == Fact::Connected).then_some(()));
     }
@@ -160,32 +106,6 @@ impl Drop for Source {
     fn drop(&mut self) {
         self.encode.stop();
     }
-}
-
-#[test]
-fn what_is_published_comes_back_from_the_server_with_picture_and_sound() {
-    let nginx = Nginx::start();
-    let mut source = Source::marked();
-    let (leg, ended) = source.leg(&nginx.url("live"), Some("s3cret"), None);
-    source.connected();
-    assert!(eventually(LONG, || leg.reporter.total() > 20_000), "{}", leg.reporter.total());
-    let folder = Folder::new("subscriber");
-    let file = folder.0.join("got.mkv");
-    let arguments = ["30", "ffmpeg", "-v", "error", "-i", &nginx.url("live/s3cret"), "-t", "6", "-c", "copy"];
-    assert!(Command::new("timeout").args(arguments).arg(&file).status().unwrap().success());
-    let (flashes, bursts) = flashes_and_bursts(&file);
-    assert!(flashes.len() >= 2, "{flashes:?}");
-    for flash in flashes {
-        let near = bursts.iter().map(|burst| (burst - flash).abs()).min_by(f64::total_cmp);
-        assert!(near.is_some_and(|offset| offset < 0.034), "flash at {flash}: bursts at {bursts:?}");
-    }
-    let bitrate = || source.stage.context.gauges.lock().unwrap().legs.values().map(|leg| leg.bitrate_bps).sum::<u64>();
-    assert!(eventually(LONG, || bitrate() > 0));
-    let began = Instant::now();
-    leg.stop();
-    ended.recv_timeout(LONG).unwrap();
-    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
-    assert!(source.stage.context.gauges.lock().unwrap().legs.is_empty());
 }
 
 /// Times in seconds, on one time line, at which the picture is white and at which bursts of sound begin.
@@ -213,125 +133,4 @@ fn flashes_and_bursts(file: &Path) -> (Vec<f64>, Vec<f64>) {
         }
     }
     (flashes, bursts)
-}
-
-#[test]
-fn a_killed_server_is_seen_within_two_seconds() {
-    let mut nginx = Nginx::start();
-    let mut source = Source::marked();
-    let (leg, _ended) = source.leg(&nginx.url("live"), Some("key"), None);
-    source.connected();
-    assert!(eventually(LONG, || leg.reporter.total() > 20_000));
-    nginx.server.kill().unwrap();
-    let began = Instant::now();
-    let (class, why) = source.failed();
-    assert_eq!(class, ErrorClass::NetworkLost, "{why}");
-    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
-}
-
-#[test]
-fn a_server_that_is_stopped_in_its_tracks_shows_as_progress_that_ends() {
-    let nginx = Nginx::start();
-    let mut source = Source::new(4_000_000, |stage| noise(&stage.context, Link::ProgramPicture));
-    let (leg, ended) = source.leg(&nginx.url("live"), Some("key"), None);
-    source.connected();
-    assert!(eventually(LONG, || leg.reporter.total() > 500_000));
-    nginx.signal("-STOP");
-    let (began, mut last, mut since) = (Instant::now(), 0, Instant::now());
-    let quiet = eventually(LONG, || {
-        let total = leg.reporter.total();
-        if total != last {
-            (last, since) = (total, Instant::now());
-        }
-        since.elapsed() > Duration::from_secs(2)
-    });
-    assert!(quiet && began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
-    let stopping = Instant::now();
-    leg.stop();
-    ended.recv_timeout(LONG).unwrap();
-    assert!(stopping.elapsed() < Duration::from_secs(3), "{:?}", stopping.elapsed());
-    nginx.signal("-CONT");
-}
-
-#[test]
-fn what_is_wrong_is_told_apart() {
-    let nginx = Nginx::start();
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let table = [
-        (format!("rtmp://127.0.0.1:{nobody}/live"), ErrorClass::ConnectionRefused),
-        ("rtmp://no-such-host.invalid/live".to_owned(), ErrorClass::UnknownHost),
-        (nginx.url("no-such-application"), ErrorClass::Unauthorised),
-        (nginx.url("guarded"), ErrorClass::Unauthorised),
-        ("rtmp:nonsense".to_owned(), ErrorClass::Format),
-    ];
-    for (url, expected) in table {
-        let mut source = Source::marked();
-        let (_leg, _ended) = source.leg(&url, Some("hunter2"), None);
-        let (class, why) = source.failed();
-        assert_eq!(class, expected, "{url}: {why}");
-        assert!(!why.contains("hunter2"), "{why}");
-    }
-}
-
-/// A TLS server with a certificate that nobody has signed but itself; it says nothing.
-struct TlsServer {
-    server: Child,
-    port: u16,
-    certificate: PathBuf,
-    _folder: Folder,
-}
-
-impl TlsServer {
-    fn start() -> Self {
-        let folder = Folder::new("tls");
-        let (certificate, key) = (folder.0.join("cert.pem"), folder.0.join("key.pem"));
-        let made = Command::new("openssl")
-            .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"])
-            .args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout"])
-            .arg(&key)
-            .arg("-out")
-            .arg(&certificate)
-            .stderr(Stdio::null())
-            .status();
-        assert!(made.unwrap().success());
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut command = Command::new("openssl");
-        command
-            .args(["s_server", "-quiet", "-accept", &port.to_string(), "-cert"])
-            .arg(&certificate)
-            .arg("-key")
-            .arg(&key);
-        let server = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        assert!(eventually(LONG, || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()));
-        Self { server, port, certificate, _folder: folder }
-    }
-}
-
-impl Drop for TlsServer {
-    fn drop(&mut self) {
-        let _ = self.server.kill();
-        let _ = self.server.wait();
-    }
-}
-
-#[test]
-fn a_certificate_that_nobody_vouches_for_is_refused_and_one_that_the_ca_file_names_is_not() {
-    let tls = TlsServer::start();
-    let url = format!("rtmps://localhost:{}/live", tls.port);
-    let mut source = Source::marked();
-    let (_leg, _ended) = source.leg(&url, Some("key"), None);
-    let (class, why) = source.failed();
-    assert_eq!(class, ErrorClass::Tls, "{why}");
-
-    let mut source = Source::marked();
-    let (_leg, _ended) = source.leg(&url, Some("key"), Some(Path::new("/no/such/file.pem")));
-    let (class, why) = source.failed();
-    assert_eq!(class, ErrorClass::Tls, "{why}");
-    assert!(why.contains("/no/such/file.pem"), "{why}");
-
-    // The certificate passes; after that this server does not speak RTMP.
-    let mut source = Source::marked();
-    let (_leg, _ended) = source.leg(&url, Some("key"), Some(&tls.certificate));
-    let (class, why) = source.failed();
-    assert_ne!(class, ErrorClass::Tls, "{why}");
 }

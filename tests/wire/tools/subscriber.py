@@ -26,6 +26,9 @@ import time
 
 import numpy as np
 from livekit import api, rtc
+from livekit.rtc._ffi_client import FfiClient
+from livekit.rtc._proto import ffi_pb2 as proto_ffi
+from livekit.rtc._proto import video_frame_pb2 as proto_video_frame
 
 RATE = 48_000
 # A burst is 1 kHz at -8 dBFS, 20 ms long; the tones between lie at -20 dBFS.
@@ -55,6 +58,8 @@ def cells(luma, row):
     """The five bytes in one row of 40 cells, each read in its middle, or None."""
     height, width = luma.shape
     high, wide = height / 45, width / 40
+    if height < 90 or width < 160:
+        return None
     lines = luma[int((row + 0.3) * high) : max(int((row + 0.7) * high), int((row + 0.3) * high) + 1)]
     starts = (np.arange(40) + 0.3) * wide
     span = max(int(0.4 * wide), 1)
@@ -75,11 +80,25 @@ def marks(luma):
 def flash(luma):
     height, width = luma.shape
     corner = luma[height - height // 8 + 2 : height - 2 : 4, width - width // 8 + 2 : width - 2 : 4]
-    return bool(corner.mean() > 170)
+    return bool(corner.size and corner.mean() > 170)
+
+
+class EveryPicture(rtc.VideoStream):
+    """The library's own keeps one picture when two come at once; here a burst after a loss is to be seen whole."""
+
+    def _create_owned_stream(self):
+        request = proto_ffi.FfiRequest()
+        wanted = request.new_video_stream
+        wanted.track_handle = self._track._ffi_handle.handle
+        wanted.type = proto_video_frame.VideoStreamType.VIDEO_STREAM_NATIVE
+        wanted.format = rtc.VideoBufferType.I420
+        wanted.normalize_stride = True
+        wanted.queue_size_frames = 90
+        return FfiClient.instance.request(request).new_video_stream.stream
 
 
 async def watch(track, who, name):
-    stream = rtc.VideoStream(track, format=rtc.VideoBufferType.I420)
+    stream = EveryPicture(track)
     async for event in stream:
         t, frame = now(), event.frame
         luma = np.frombuffer(frame.data, np.uint8, frame.width * frame.height).reshape(frame.height, frame.width)

@@ -1,10 +1,10 @@
 mod leg_mistakes;
 mod legs;
+mod panel;
 
 use super::*;
 use crate::config::{LegTarget, RtmpTarget, SlotAudio, Source};
 use crate::ids::{LegId, Port};
-use crate::panel::{Action, Mode, Pull, Trigger, TslVersion};
 
 /// The files that a test's configuration may name.
 fn secrets(path: &str) -> Result<String, String> {
@@ -88,21 +88,6 @@ autostart = false
 [http]
 socket = "/tmp/c.sock"
 listen = "[::1]:0"
-[panel]
-serial = ["/dev/ttyS1", "usb:2E8a:000a", "usb:2e8a:000a:E6:1", "../p"]
-gpio = { chip = "gpiochip0", keys = [17, 27], red = 5, active_low = false, pull = "down" }
-hid = false
-mode = "preview"
-hide_preview = true
-long_press_ms = 800
-keys = { 1 = "slot 2", "6 long" = "stream", "1+2" = "marker here we are" }
-[[panel.tsl]]
-address = "mixer.local:8900"
-[[panel.tsl]]
-address = "[::1]:5727"
-version = "5.0 tcp"
-first = 200
-screen = 3
 "#;
 
 #[test]
@@ -141,27 +126,6 @@ fn every_key_is_read_in_its_unit() {
     assert_eq!(config.record.segment, Duration::from_secs(30));
     assert_eq!((config.record.keep_free_bytes, config.record.when_full), (500_000_000, WhenFull::Stop));
     assert!(!config.show.autostart);
-    let panel = &config.panel;
-    let places: Vec<String> = panel.serial.iter().map(ToString::to_string).collect();
-    assert_eq!(places, ["/dev/ttyS1", "usb:2e8a:000a", "usb:2e8a:000a:E6:1", "/etc/cuebox/../p"]);
-    let gpio = panel.gpio.as_ref().unwrap();
-    assert_eq!((gpio.chip.as_str(), &gpio.keys[..], &gpio.red[..]), ("gpiochip0", &[17, 27][..], &[5][..]));
-    assert_eq!((gpio.active_low, gpio.pull), (false, Pull::Down));
-    assert_eq!((panel.hid, panel.mode, panel.hide_preview), (false, Mode::Preview, true));
-    assert_eq!(panel.long_press, Duration::from_millis(800));
-    let action = |words| Action::from_words(words).unwrap();
-    assert_eq!(
-        panel.keys,
-        [
-            (Trigger::Press(1), action("slot 2")),
-            (Trigger::Chord(vec![1, 2]), action("marker here we are")),
-            (Trigger::Long(6), action("stream")),
-        ]
-    );
-    let [first, second] = &panel.tsl[..] else { panic!("two destinations") };
-    assert_eq!((first.address.as_str(), first.version, first.first), ("mixer.local:8900", TslVersion::V31, 1));
-    assert_eq!((second.address.as_str(), second.version, second.first), ("[::1]:5727", TslVersion::V50Tcp, 200));
-    assert_eq!((first.screen, second.screen), (0, 3));
     assert_eq!((config.http.socket.as_str(), config.http.listen.as_deref()), ("/tmp/c.sock", Some("[::1]:0")));
 }
 
@@ -176,7 +140,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ("[[box]]\nid = \"a\"", "1: box: is a list (allowed: one table, written [box])"),
     (
         "[progam]\nfps = 30",
-        "1: progam: is unknown, perhaps `program` is meant (allowed: box, http, leg, panel, program, record, show, slot)",
+        "1: progam: is unknown, perhaps `program` is meant (allowed: box, http, leg, mqtt, panel, program, record, show, slot)",
     ),
     (
         "[program]\nsize = \"1281x720\"",
@@ -277,44 +241,6 @@ const MISTAKES: &[(&str, &str)] = &[
         "[http]\nlisten = \"8080\"",
         "2: http.listen: is \"8080\", not an address with a port (allowed: \"127.0.0.1:PORT\", \"[::1]:PORT\")",
     ),
-    ("[mqtt]\nurl = \"mqtt://h\"", "1: mqtt: is not supported by this version"),
-    (
-        "[panel]\nserial = [\"/dev/a\", 3]",
-        "2: panel.serial: is a whole number, not text in quotes (allowed: a device's path, \"usb:VENDOR:PRODUCT\" or \"usb:VENDOR:PRODUCT:SERIAL\", or a list of those)",
-    ),
-    (
-        "[panel]\nserial = \"usb:12:34\"",
-        "2: panel.serial: is \"usb:12:34\" (allowed: a device's path, \"usb:VENDOR:PRODUCT\" or \"usb:VENDOR:PRODUCT:SERIAL\", or a list of those)",
-    ),
-    (
-        "[panel]\nserial = [\n\"/dev/a\",\n\"/dev/a\"]",
-        "4: panel.serial: \"/dev/a\" is given twice (allowed: each place once)",
-    ),
-    ("[panel]\nmode = \"take\"", "2: panel.mode: is \"take\" (allowed: \"direct\", \"preview\")"),
-    ("[panel]\nlong_press_ms = 50", "2: panel.long_press_ms: is 50 (allowed: 200–5000 ms)"),
-    (
-        "[panel]\ngpio = { keys = [1] }",
-        "2: panel.gpio.chip: is missing (allowed: a chip's name or path: \"gpiochip0\")",
-    ),
-    (
-        "[panel]\ngpio = { chip = \"gpiochip0\", keys = [17, 27], red = [27] }",
-        "2: panel.gpio.red: line 27 is used by panel.gpio.keys already (allowed: each line once)",
-    ),
-    (
-        "[panel]\nkeys = { 65 = \"take\" }",
-        "2: panel.keys.65: is no key (allowed: a key \"3\", a long press \"3 long\", a chord \"1+6\")",
-    ),
-    (
-        "[panel.keys]\n\"6 long\" = \"fly\"",
-        "2: panel.keys.6 long: is \"fly\": unknown verb `fly` (allowed: \"slot 1\"–\"slot 5\", \"slate\", \"hold\", \"record\", \"stream\", \"lock\", \"none\", a command of `cuebox ctl`)",
-    ),
-    ("[[panel.tsl]]\nversion = \"3.1\"", "1: panel.tsl.address: is missing (allowed: \"HOST:PORT\")"),
-    ("[[panel.tsl]]\naddress = \"10.0.0.5\"", "2: panel.tsl.address: is \"10.0.0.5\" (allowed: \"HOST:PORT\")"),
-    ("[[panel.tsl]]\naddress = \"a:1\"\nfirst = 123", "3: panel.tsl.first: is 123 (allowed: 0–122)"),
-    (
-        "[[panel.tsl]]\naddress = \"a:1\"\nscreen = 1",
-        "3: panel.tsl.screen: is given with version 3.1, which has none (allowed: only with version \"5.0\")",
-    ),
     ("[box]\nid = \"a\"\nid = \"b\"", "3: id: is given twice"),
     ("[box]\nid = hall", "2: syntax: string values must be quoted, expected literal string"),
     ("[box\nid = \"a\"", "1: syntax: unclosed table, expected `]`"),
@@ -339,8 +265,30 @@ fn a_socket_path_too_long_for_the_kernel_is_refused() {
 }
 
 #[test]
+fn a_broker_is_read_and_its_mistakes_are_told() {
+    let text = "[mqtt]\nurl = \"mqtts://broker.example\"\nca_file = \"ca.pem\"\nclient_cert_file = \"c.pem\"\n\
+                client_key_file = \"k.pem\"\nusername = \"hall-1\"\npassword_file = \"key\"\nhome_assistant = \"ha\"\n";
+    let mqtt = read(text).unwrap().config.mqtt.unwrap();
+    assert_eq!(mqtt.broker(), ("broker.example".to_owned(), 8883));
+    assert_eq!(mqtt.ca_file.as_deref(), Some("/etc/cuebox/ca.pem"));
+    assert_eq!((mqtt.password.unwrap().reveal(), mqtt.discovery_prefix.as_deref()), ("s3cr3t", Some("ha")));
+    for (section, expected) in [
+        ("", "1: mqtt.url: is missing (allowed: \"mqtt://HOST[:PORT]\", \"mqtts://…\")"),
+        ("url = \"tcp://h\"", "2: mqtt.url: begins with \"tcp\""),
+        ("url = \"mqtt://u:p@h\"", "2: mqtt.url: holds a user name"),
+        ("url = \"mqtts://h\"\nclient_key_file = \"k\"", "3: mqtt.client_key_file: is of no use alone"),
+        ("url = \"mqtt://h\"\npassword_file = \"key\"", "1: mqtt.username: is missing"),
+        ("url = \"mqtt://h\"\nhome_assistant = \"a/#\"", "3: mqtt.home_assistant: cannot be the beginning of a topic"),
+        ("url = \"mqtt://h\"\ntopic = \"x\"", "3: mqtt.topic: is unknown"),
+    ] {
+        let told = problems(&format!("[mqtt]\n{section}\n"));
+        assert!(told[0].starts_with(expected), "{told:?}");
+    }
+}
+
+#[test]
 fn all_problems_are_told_at_once_in_the_order_of_the_file() {
-    let text = "[[leg]]\nname = \"A\"\nkind = \"rtmp\"\nurl = \"x\"\nfoo = 1\n[program]\nfps = 31\nsize = \"1x1\"\n[box]\nid = \"\"\n[mqtt]\n";
+    let text = "[[leg]]\nname = \"A\"\nkind = \"rtmp\"\nurl = \"x\"\nfoo = 1\n[program]\nfps = 31\nsize = \"1x1\"\n[box]\nid = \"\"\n[panel]\n";
     let lines: Vec<_> = read(text).unwrap_err().iter().map(|problem| (problem.line, problem.key.clone())).collect();
     let expected = [
         (2, "leg.name"),
@@ -349,7 +297,7 @@ fn all_problems_are_told_at_once_in_the_order_of_the_file() {
         (7, "program.fps"),
         (8, "program.size"),
         (10, "box.id"),
-        (11, "mqtt"),
+        (11, "panel"),
     ];
     assert_eq!(lines, expected.map(|(line, key)| (line, key.to_owned())));
 }

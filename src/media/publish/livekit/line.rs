@@ -37,8 +37,7 @@ impl Signal {
         let (door, participant) = (door.clone(), participant.to_owned());
         Self::Resuming(Box::pin(async move {
             tokio::time::sleep(delay).await;
-            let (socket, early) = door.resume(&participant).await?;
-            Ok((Box::new(socket), early))
+            door.resume(&participant).await.map(|(socket, early)| (Box::new(socket), early))
         }))
     }
 }

@@ -18,7 +18,7 @@
 
 mod announce;
 mod failures;
-mod gauge;
+pub mod gauge;
 mod line;
 mod room;
 mod session;
@@ -305,4 +305,4 @@ impl Part for LivekitPart {
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

@@ -131,10 +131,7 @@ impl Room {
     }
 
     pub fn take(&mut self, message: Response) -> Vec<Act> {
-        #[expect(
-            clippy::wildcard_enum_match_arm,
-            reason = "the messages grow; the rest is for whoever subscribes, or answered elsewhere"
-        )]
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the protocol has dozens of messages and grows")]
         match message {
             Response::Answer(answer) => {
                 self.answered = true;
@@ -160,6 +157,7 @@ impl Room {
                     .for_each(|it| it.sid = None);
                 Vec::new()
             }
+            // The rest concerns whoever subscribes, or is answered elsewhere.
             _ => Vec::new(),
         }
     }

@@ -1,7 +1,7 @@
 //! Against a real LiveKit server; who watches is the wire tests' business, here the server itself is asked.
 
 mod fuzz;
-mod server;
+pub mod server;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -96,7 +96,8 @@ impl Source {
 
     fn failed(&mut self) -> (ErrorClass, String) {
         self.wait("the leg's failure", |fact| {
-            if let Fact::Failed { class, detail } = fact { Some((*class, detail.clone())) } else { None }
+            let Fact::Failed { class, detail } = fact else { return None };
+            Some((*class, detail.clone()))
         })
     }
 }
@@ -234,8 +235,8 @@ fn the_host_mutes_and_the_operator_unmutes() {
 #[test]
 fn what_ends_a_session_is_told_apart() {
     let server = Server::start();
-    type End = fn(&Server);
-    let ends: [(&str, ErrorClass, End); 3] = [
+    type End = (&'static str, ErrorClass, fn(&Server));
+    let ends: [End; 3] = [
         ("removed", ErrorClass::Removed, |server| server.remove(ROOM, IDENTITY)),
         ("deleted", ErrorClass::RoomDeleted, |server| server.delete(ROOM)),
         ("duplicate", ErrorClass::DuplicateIdentity, |server| server.impersonate(ROOM, IDENTITY)),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use cuebox_core::director::ErrorClass;
 
 use crate::media::actor::Failure;
-use crate::media::publish::reach::resolve;
+use crate::media::publish::reach::{explain, resolve};
 
 const LIMIT: Duration = Duration::from_secs(3);
 const AGAIN: Duration = Duration::from_millis(250);
@@ -60,15 +60,4 @@ fn induction() -> [u8; HANDSHAKE_BYTES] {
 
 fn is_handshake(answer: &[u8]) -> bool {
     answer.len() >= HANDSHAKE_BYTES && answer.starts_with(&[0x80, 0, 0, 0])
-}
-
-fn explain(host: &str, port: u16, error: &std::io::Error) -> Failure {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the kinds of errors grow; the rest is the network's")]
-    match error.kind() {
-        ErrorKind::ConnectionRefused => {
-            Failure::new(ErrorClass::ConnectionRefused, format!("nobody listens on {host} port {port}"))
-        }
-        ErrorKind::TimedOut => Failure::new(ErrorClass::Timeout, format!("{host} port {port} does not answer")),
-        _ => Failure::new(ErrorClass::NetworkLost, format!("{host} port {port}: {error}")),
-    }
 }

@@ -1,0 +1,160 @@
+//! WHIP (RFC 9725): the program to any WebRTC server by one HTTP exchange.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | this one | the pipeline; on the actor's thread |
+//! | [`session`] | from the token to the farewell, on a thread of its own |
+//! | [`http`] | the few HTTP calls, with bounds |
+//!
+//! Pictures, sound and the connection are those of every WebRTC leg ([`super::webrtc`]).
+
+mod http;
+mod session;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use cuebox_core::config::WhipTarget;
+use cuebox_core::director::{self, EncodeJob, ErrorClass};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+
+use super::webrtc::{IceServer, Peer, SoundTrack, VideoTrack};
+use crate::media::actor::{Failure, Handled, Mailbox, Part};
+use crate::media::links::Link;
+use crate::media::plan::Wish;
+use crate::media::{Context, Reporter};
+use session::{Order, Setup};
+
+/// A goodbye that takes longer is left unsaid.
+const FAREWELL_LIMIT: Duration = Duration::from_millis(700);
+/// What the network is believed to carry, when no encode runs yet that says how much it makes.
+const START_BPS: u64 = 2_000_000;
+/// Picture and sound of one origin.
+const STREAM: &str = "program";
+
+struct WhipPart {
+    pipeline: gst::Pipeline,
+    context: Context,
+    shared: Arc<Shared>,
+    mailbox: Mailbox,
+    orders: UnboundedSender<Order>,
+    /// Until it plays.
+    setup: Option<Setup>,
+    video: VideoTrack,
+    sound: SoundTrack,
+    sending: bool,
+    audio_bitrate_bps: u64,
+}
+
+/// What the session tells its part.
+#[derive(Default)]
+struct Shared {
+    /// The first thing that went wrong.
+    failure: Mutex<Option<Failure>>,
+    connected: AtomicBool,
+}
+
+impl Shared {
+    fn fail(&self, failure: Failure, mailbox: &Mailbox) {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
+        mailbox.nudge();
+    }
+}
+
+pub fn build(
+    context: &Context,
+    wish: &director::Leg,
+    target: &WhipTarget,
+    reporter: &Reporter,
+    mailbox: &Mailbox,
+) -> Result<Box<dyn Part>, Failure> {
+    let pipeline = gst::Pipeline::new();
+    let (orders, inbox) = unbounded_channel();
+    let news = orders.clone();
+    let mut encoded = None;
+    context.gauge(|gauges| encoded = gauges.encodes.get(&EncodeJob::Stream.to_string()).copied());
+    let start_bps = encoded.filter(|bps| *bps > 0).map_or(START_BPS, |bps| bps + bps / 2);
+    let tell = Arc::new(move |it| {
+        // Refused only when the session has ended.
+        let _ = news.send(Order::News(it));
+    });
+    let peer = Peer::new(&pipeline, start_bps, tell)?;
+    let servers: Vec<IceServer> = target.ice_servers.iter().map(|url| IceServer::configured(url.reveal())).collect();
+    peer.use_servers(&servers);
+    let video = VideoTrack::add(&peer, &pipeline, STREAM)?;
+    let sound = SoundTrack::add(&peer, &pipeline, wish.audio_bitrate_bps, STREAM)?;
+    let shared = Arc::new(Shared::default());
+    let setup = Setup {
+        context: context.clone(),
+        leg: wish.config.clone(),
+        target: target.clone(),
+        reporter: reporter.clone(),
+        mailbox: mailbox.clone(),
+        shared: shared.clone(),
+        peer,
+        orders: inbox,
+    };
+    Ok(Box::new(WhipPart {
+        pipeline,
+        context: context.clone(),
+        shared,
+        mailbox: mailbox.clone(),
+        orders,
+        setup: Some(setup),
+        video,
+        sound,
+        sending: false,
+        audio_bitrate_bps: wish.audio_bitrate_bps,
+    }))
+}
+
+impl Part for WhipPart {
+    fn pipeline(&self) -> &gst::Pipeline {
+        &self.pipeline
+    }
+
+    fn playing(&mut self) -> Result<(), Failure> {
+        self.setup.take().map_or(Ok(()), session::start)
+    }
+
+    fn update(&mut self, wish: &Wish) {
+        let Wish::Leg(_, wish) = wish else { return };
+        if wish.audio_bitrate_bps != self.audio_bitrate_bps {
+            self.audio_bitrate_bps = wish.audio_bitrate_bps;
+            self.sound.set_bitrate(wish.audio_bitrate_bps);
+        }
+    }
+
+    fn message(&mut self, message: &gst::Message) -> Handled {
+        let gst::MessageView::Error(error) = message.view() else { return Handled::No };
+        let class = match error.error().kind::<gst::ResourceError>() {
+            Some(_) => ErrorClass::NetworkLost,
+            None => crate::media::bus::class(&error.error()),
+        };
+        self.shared.fail(Failure::new(class, error.error().message()), &self.mailbox);
+        Handled::Yes
+    }
+
+    fn nudged(&mut self) -> Result<(), Failure> {
+        if let Some(failure) = self.shared.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            return Err(failure);
+        }
+        if self.shared.connected.load(Ordering::Acquire) && !self.sending {
+            self.sending = true;
+            self.sound.start(&self.context, Link::ProgramSound);
+            self.video.start(&self.context, Link::Encoded(EncodeJob::Stream), &self.sound);
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) {
+        self.video.stop();
+        self.sound.stop();
+        let (done, said) = std::sync::mpsc::channel();
+        if self.orders.send(Order::Leave(done)).is_ok() {
+            let _ = said.recv_timeout(FAREWELL_LIMIT);
+        }
+    }
+}
