@@ -10,6 +10,7 @@ pub mod devices;
 pub mod media;
 pub mod panel;
 pub mod platform;
+pub mod remote;
 pub mod supervise;
 mod threads;
 pub mod vault;

@@ -14,6 +14,7 @@ const LAW: &[(&[&str], &[&str], &str)] = &[
     (&["rusqlite::"], &["src/vault/"], "the index belongs to src/vault alone"),
     (&["axum::"], &["src/console/"], "the HTTP surface belongs to src/console alone"),
     (&["reqwest::"], &["src/platform/"], "calls to a platform's services belong to src/platform alone"),
+    (&["rumqttc::"], &["src/remote/"], "the MQTT connection belongs to src/remote alone"),
     (
         &["tokio_serial::", "gpiocdev::", "evdev::", "jpeg_encoder::", "font8x8::"],
         &["src/panel/"],
@@ -28,7 +29,7 @@ const LAW: &[(&[&str], &[&str], &str)] = &[
 ];
 
 /// Shells, each of which may be named by itself and by the wiring only.
-const SHELLS: &[&str] = &["cli", "console", "devices", "media", "panel", "platform", "supervise", "vault"];
+const SHELLS: &[&str] = &["cli", "console", "devices", "media", "panel", "platform", "remote", "supervise", "vault"];
 const WIRING: &[&str] = &["src/app.rs", "src/app/", "src/lib.rs", "src/main.rs"];
 
 /// What a pure core must not touch.

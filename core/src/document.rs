@@ -87,7 +87,7 @@ impl Document {
             viewers: status.viewers,
             panel: status.panels.iter().map(|panel| Panel::new(panel, gauges, now)).collect(),
             locked: status.locked,
-            mqtt: State::off(),
+            mqtt: State::mqtt(&status.mqtt),
             alerts: status.alerts.iter().map(|alert| AlertEntry::new(alert, now)).collect(),
             dropped: gauges.dropped.clone(),
             abandoned: gauges.abandoned,

@@ -7,6 +7,7 @@
 //! | `snapshot` | the whole director, secrets masked; the first line of every file |
 //! | `event` | an event and when it was handled, written before the director acts on it |
 //! | `settings` | what is to outlive the process, when that changed |
+//! | `answered` | a command's first answer, so that its id is known after a restart |
 //! | `status` | the fingerprint of the status that an event led to, when that changed |
 //!
 //! Counters come twenty times a second and mostly change nothing. Those that the director did not notice are kept
@@ -21,7 +22,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::director::{Director, Event, Job, Progress};
+use serde_json::Value;
+
+use crate::command::{Answer, Envelope};
+use crate::director::{Director, Effect, Event, Job, Progress, SeenCommand, fingerprint};
+use crate::ids::CommandId;
 use crate::settings::Settings;
 use crate::status::Status;
 use crate::time::Mono;
@@ -49,6 +54,10 @@ pub enum Record {
         hash: String,
     },
     Settings(Settings),
+    Answered {
+        id: CommandId,
+        answer: Answer,
+    },
 }
 
 /// Turns events into lines. Call [`Journal::before`] and [`Journal::after`] around each [`Director::handle`].
@@ -89,6 +98,8 @@ impl Journal {
                 Vec::new()
             }
             Event::Commanded(_)
+            | Event::CommandedLate { .. }
+            | Event::MqttTold(_)
             | Event::DeadlineReached
             | Event::Media { .. }
             | Event::CameraPlugged(_)
@@ -122,15 +133,34 @@ impl Journal {
             self.pending.clear();
             self.status = hash(&director.status());
             lines = vec![self.line(&Record::Snapshot { at: now, director: Box::new(director.clone()) })];
+            lines.extend(self.answers(director));
             lines.extend(self.changed_settings(director));
             return lines;
         }
+        lines.extend(self.answers(director));
         let status = if director.noticed() { hash(&director.status()) } else { self.status };
         if std::mem::replace(&mut self.status, status) != status {
             lines.push(self.line(&Record::Status { at: now, hash: format!("{status:016x}") }));
         }
         lines.extend(self.changed_settings(director));
         lines
+    }
+
+    /// First answers among what is about to be carried out.
+    fn answers(&mut self, director: &Director) -> Vec<String> {
+        let given = director.effects().filter_map(|effect| match effect {
+            Effect::Answer { id, answer: answer @ (Answer::Done | Answer::Refused { .. }), .. } => {
+                Some(Record::Answered { id: id.clone(), answer: answer.clone() })
+            }
+            Effect::Answer { answer: Answer::Duplicate { .. } | Answer::Conflict { .. }, .. }
+            | Effect::Persist { .. }
+            | Effect::Vault(_)
+            | Effect::Snapshot { .. }
+            | Effect::Reload
+            | Effect::Restart => None,
+        });
+        let given: Vec<Record> = given.collect();
+        given.iter().map(|record| self.line(record)).collect()
     }
 
     fn changed_settings(&mut self, director: &Director) -> Option<String> {
@@ -183,8 +213,59 @@ pub fn last_settings(file: &str) -> Option<Settings> {
     let lines = file.lines().rev().filter(|line| line.starts_with("{\"settings\":"));
     lines.filter_map(|line| serde_json::from_str(line).ok()).find_map(|record| match record {
         Record::Settings(settings) => Some(settings),
-        Record::Snapshot { .. } | Record::Event { .. } | Record::Status { .. } => None,
+        Record::Snapshot { .. } | Record::Event { .. } | Record::Status { .. } | Record::Answered { .. } => None,
     })
+}
+
+/// Every command that a file of a journal knows of, oldest first. `None`: it is no journal, and the file before holds.
+///
+/// Most of them stand in its first line, the snapshot. That is looked into and not read as a director, because another
+/// version of the box may have written it.
+pub fn seen_commands(file: &str) -> Option<Vec<SeenCommand>> {
+    let mut seen = Vec::new();
+    let mut places: BTreeMap<CommandId, usize> = BTreeMap::new();
+    let mut snapshots = 0;
+    for line in file.lines() {
+        if line.starts_with("{\"snapshot\":") {
+            let Ok(snapshot) = serde_json::from_str::<Value>(line) else { continue };
+            snapshots += 1;
+            for command in in_snapshot(&snapshot) {
+                places.entry(command.id.clone()).or_insert_with(|| {
+                    seen.push(command);
+                    seen.len() - 1
+                });
+            }
+        } else if line.starts_with("{\"event\":") && line.contains("\"commanded") {
+            let Ok(Record::Event { event: Event::Commanded(envelope) | Event::CommandedLate { envelope, .. }, .. }) =
+                serde_json::from_str(line)
+            else {
+                continue;
+            };
+            let Envelope { id, command, .. } = envelope;
+            places.entry(id.clone()).or_insert_with(|| {
+                seen.push(SeenCommand { id, body: fingerprint(&command), answer: None });
+                seen.len() - 1
+            });
+        } else if line.starts_with("{\"answered\":")
+            && let Ok(Record::Answered { id, answer }) = serde_json::from_str(line)
+            && let Some(command) = places.get(&id).and_then(|place| seen.get_mut(*place))
+        {
+            command.answer = Some(answer);
+        }
+    }
+    (snapshots > 0).then_some(seen)
+}
+
+fn in_snapshot(snapshot: &Value) -> Vec<SeenCommand> {
+    let answers = snapshot.pointer("/snapshot/director/answers");
+    let list = |key: &str| answers.and_then(|answers| answers.get(key));
+    let order = list("order").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    let known = |id: &str| {
+        let known = list("seen")?.get(id)?;
+        let answer = known.get("answer").and_then(|answer| serde_json::from_value(answer.clone()).ok()).flatten();
+        Some(SeenCommand { id: CommandId::new(id), body: known.get("body")?.as_u64()?, answer })
+    };
+    order.filter_map(known).collect()
 }
 
 /// What is wrong with a journal.
@@ -246,7 +327,7 @@ impl<'a, I: Iterator<Item = &'a str>> Replay<I> {
                 }
                 return Ok(None);
             }
-            Record::Settings(_) => return Ok(None),
+            Record::Settings(_) | Record::Answered { .. } => return Ok(None),
         };
         let status = self.director.as_ref().map(|director| director.status());
         if status == self.status {

@@ -14,6 +14,7 @@
 //! | [`board`] | what a board's encoders are and what they can carry, from its board file |
 //! | [`capture_mode`] | which of a camera's modes is taken |
 //! | [`device`] | what a shell tells of a camera or an encoder |
+//! | [`mqtt`] | topics and payloads: what comes in, what goes out when |
 //! | [`retime`] | which frame of the grid a picture of a source gets |
 //! | [`settings`] | what operators set and find again after a restart |
 //! | [`status`] | what every surface shows |
@@ -38,6 +39,7 @@ pub mod grid;
 pub mod health;
 pub mod ids;
 pub mod journal;
+pub mod mqtt;
 pub mod panel;
 pub mod rate;
 pub mod retime;

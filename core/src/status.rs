@@ -30,6 +30,40 @@ pub struct Status {
     /// Every lamp is to blink.
     pub identifying: bool,
     pub alerts: Vec<Alert>,
+    #[serde(default)]
+    pub mqtt: MqttStatus,
+}
+
+/// The connection to the MQTT broker.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MqttStatus {
+    pub state: MqttState,
+    /// Why it is not connected.
+    pub why: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MqttState {
+    /// Not configured.
+    #[default]
+    Off,
+    /// The broker is not reached, and tried again.
+    Trying,
+    Connected,
+    /// The broker turns the box away; tried again, slowly.
+    Refused,
+}
+
+impl MqttState {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Trying => "trying",
+            Self::Connected => "connected",
+            Self::Refused => "refused",
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

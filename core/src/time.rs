@@ -87,9 +87,98 @@ fn civil(days: i64) -> (i64, i64, i64) {
     (era * 400 + year + i64::from(month <= 2), month, day)
 }
 
+/// Nanoseconds since 1970 of an RFC 3339 time: `2026-11-21T18:30:05.25Z`, `2026-11-21T19:30:05+01:00`. `None`: it is
+/// not one, or not one of the years 1700 to 2262.
+pub fn rfc3339_unix_ns(text: &str) -> Option<i64> {
+    let (date, rest) = text.split_at_checked(10)?;
+    let rest = rest.strip_prefix(['T', 't', ' '])?;
+    let (time, rest) = rest.split_at_checked(8)?;
+    let [year, month, day] = numbers(date, '-')?;
+    let [hour, minute, second] = numbers(time, ':')?;
+    let in_range = (1..=12).contains(&month) && (1..=31).contains(&day) && hour < 24 && minute < 60 && second <= 60;
+    let (fraction_ns, zone) = match rest.strip_prefix('.') {
+        None => (0, rest),
+        Some(rest) => {
+            let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+            let (digits, zone) = rest.split_at_checked(end)?;
+            (format!("{digits:0<9}").get(..9)?.parse::<i64>().ok().filter(|_| !digits.is_empty())?, zone)
+        }
+    };
+    let offset_s = match zone {
+        "Z" | "z" => 0,
+        _ => {
+            let (sign, rest) = zone.split_at_checked(1)?;
+            let [hours, minutes] = numbers(rest, ':')?;
+            let sign = if sign == "+" {
+                1
+            } else if sign == "-" {
+                -1
+            } else {
+                return None;
+            };
+            (hours < 24 && minutes < 60).then_some(sign * (hours * 3600 + minutes * 60))?
+        }
+    };
+    let seconds = in_range.then(|| days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second - offset_s)?;
+    seconds.checked_mul(1_000_000_000)?.checked_add(fraction_ns)
+}
+
+/// Plain numbers between separators.
+fn numbers<const N: usize>(text: &str, separator: char) -> Option<[i64; N]> {
+    let mut parts = text.split(separator);
+    let mut found = [0; N];
+    for number in &mut found {
+        let part = parts.next().filter(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))?;
+        *number = part.parse().ok()?;
+    }
+    parts.next().is_none().then_some(found)
+}
+
+/// Days since 1970-01-01 of a Gregorian date: the way back from [`civil`].
+const fn days(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let in_era_years = year.rem_euclid(400);
+    let march_month = if month > 2 { month - 3 } else { month + 9 };
+    let in_year = (153 * march_month + 2) / 5 + day - 1;
+    era * 146_097 + in_era_years * 365 + in_era_years / 4 - in_era_years / 100 + in_year - 719_468
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn printed_times_are_read_back() {
+        for seconds in (-2_000_000_000..4_200_000_000_i64).step_by(7_654_321) {
+            let wall = Wall { unix_ns: seconds * 1_000_000_000, trust: Trust::Ntp };
+            assert_eq!(rfc3339_unix_ns(&wall.rfc3339()), Some(wall.unix_ns), "{}", wall.rfc3339());
+        }
+        let base = rfc3339_unix_ns("2026-11-21T18:30:05Z").unwrap();
+        for (text, more_ns) in [
+            ("2026-11-21T18:30:05.25Z", 250_000_000),
+            ("2026-11-21t18:30:05.0000000019z", 1),
+            ("2026-11-21 19:30:05+01:00", 0),
+            ("2026-11-21T13:00:05-05:30", 0),
+        ] {
+            assert_eq!(rfc3339_unix_ns(text), Some(base + more_ns), "{text}");
+        }
+        for no in [
+            "",
+            "2026-11-21",
+            "2026-11-21T18:30:05",
+            "2026-13-21T18:30:05Z",
+            "2026-11-21T25:30:05Z",
+            "2026-11-21T18:30Z",
+            "2026-11-21T18:30:05.Z",
+            "2026-11-21T18:30:05+1",
+            "+026-11-21T18:30:05Z",
+            "9999-11-21T18:30:05Z",
+            "üüüüüüüüüü",
+        ] {
+            assert_eq!(rfc3339_unix_ns(no), None, "{no}");
+        }
+    }
 
     #[test]
     fn wall_times_print_as_rfc_3339() {

@@ -158,14 +158,13 @@ impl Cycle {
     fn answer(&self, id: &CommandId, origin: Origin, answer: Answer) {
         match origin {
             Origin::Local | Origin::Http => self.surfaces.answers.resolve(id, answer),
+            Origin::Mqtt => self.surfaces.answer_mqtt(id, answer),
             // Whoever pressed a key sees on the lamps what came of it.
             Origin::Panel => match answer {
                 Answer::Done => tracing::debug!(%id, "a key was pressed"),
                 Answer::Refused { why } | Answer::Conflict { why } => tracing::info!(%id, "a key was refused: {why}"),
                 Answer::Duplicate { .. } => tracing::error!(%id, "a key's command was sent twice"),
             },
-            // This surface does not exist in this version, so none of its commands can have come in.
-            Origin::Mqtt => tracing::error!(%id, ?origin, "an answer without a surface"),
         }
     }
 

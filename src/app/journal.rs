@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use cuebox_core::director::{Director, Event};
+use cuebox_core::director::{Director, Event, SeenCommand};
 use cuebox_core::ids::Ticket;
 use cuebox_core::journal::{FILES, Journal, last_settings};
 use cuebox_core::settings::Settings;
@@ -15,6 +15,11 @@ use crate::supervise::journal::{JournalWriter, newest};
 /// What operators had set when the process before ended, however it ended.
 pub fn settings(data_dir: &Path) -> Option<Settings> {
     newest(data_dir, last_settings)
+}
+
+/// Commands that the process before has seen.
+pub fn seen_commands(data_dir: &Path) -> Vec<SeenCommand> {
+    newest(data_dir, cuebox_core::journal::seen_commands).unwrap_or_default()
 }
 
 pub struct Keeper {

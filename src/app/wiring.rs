@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cuebox_core::board::Board;
-use cuebox_core::command::Envelope;
+use cuebox_core::command::{Answer, Envelope};
 use cuebox_core::config::HttpConfig;
 use cuebox_core::director::{Director, Event};
 use cuebox_core::document::{Life, Snapshot};
 use cuebox_core::grid::Grid;
-use cuebox_core::ids::{ShowId, Track};
+use cuebox_core::ids::{CommandId, ShowId, Track};
 use cuebox_core::status::Gauges;
 use cuebox_core::time::Mono;
 use rustix::time::{ClockId, clock_gettime};
@@ -27,6 +27,7 @@ use crate::devices::{self, DeviceWatch};
 use crate::media::{self, Media, timing::ShowFormat};
 use crate::panel::{self, Panels};
 use crate::platform::Platform;
+use crate::remote::{self, Remote};
 use crate::supervise::{board, clock};
 use crate::vault::{VaultConfig, VaultHandle, VaultReader, boot_id};
 
@@ -67,6 +68,7 @@ pub fn start(job: Job) -> Result<Cycle, RunError> {
     if let Some(settings) = journal::settings(&data_dir) {
         director.restore(settings);
     }
+    director.remember(journal::seen_commands(&data_dir));
     let shown = Arc::new(director.status());
     let (snapshots, newest) = watch::channel(Snapshot { status: shown.clone(), gauges: Arc::new(Gauges::default()) });
     let journal = Keeper::start(&data_dir, &director, started, sender.clone()).map_err(RunError::Runtime)?;
@@ -84,7 +86,9 @@ pub fn start(job: Job) -> Result<Cycle, RunError> {
         shows: Arc::new(Recorded(vault.reader())),
     };
     let console = Some(Console::start(&config.http, deps.clone())?);
-    let surfaces = Surfaces { http: config.http.clone(), deps, console, answers, panels, _devices: devices };
+    let remote =
+        config.mqtt.clone().map(|mqtt| Remote::start(mqtt, remote_deps(&config.box_id, &deps, sender.clone())));
+    let surfaces = Surfaces { http: config.http.clone(), deps, console, answers, panels, remote, _devices: devices };
     let banner = Banner::new(&config, job.file);
     Ok(Cycle {
         director,
@@ -111,6 +115,7 @@ pub struct Surfaces {
     deps: Deps,
     console: Option<ConsoleHandle>,
     pub answers: Answers,
+    remote: Option<Remote>,
     pub panels: Panels,
     _devices: DeviceWatch,
 }
@@ -133,10 +138,30 @@ impl Surfaces {
         Ok(())
     }
 
+    pub fn answer_mqtt(&self, id: &CommandId, answer: Answer) {
+        if let Some(remote) = &self.remote {
+            remote.answers().resolve(id, answer);
+        }
+    }
+
     pub async fn shutdown(self) {
+        if let Some(remote) = self.remote {
+            remote.shutdown(FAREWELL).await;
+        }
         if let Some(console) = self.console {
             console.shutdown(FAREWELL).await;
         }
+    }
+}
+
+fn remote_deps(box_id: &str, console: &Deps, sender: mpsc::UnboundedSender<Event>) -> remote::Deps {
+    remote::Deps {
+        box_id: box_id.to_owned(),
+        life: console.life.clone(),
+        clock: console.clock,
+        wall: clock::read,
+        snapshots: console.snapshots.clone(),
+        tell: Arc::new(move |event| sender.send(event).is_ok()),
     }
 }
 

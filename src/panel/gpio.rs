@@ -24,7 +24,7 @@ use super::desk::Desk;
 const LOOKS: Duration = Duration::from_secs(1);
 /// The greatest common divisor of the blinks: lamps change at multiples of it.
 const BEAT_MS: u32 = FAST_MS / 2;
-const _: () = assert!(SLOW_MS / 2 % BEAT_MS == 0, "a slow blink changes at a fast one's beat");
+const _: () = assert!((SLOW_MS / 2).is_multiple_of(BEAT_MS), "a slow blink changes at a fast one's beat");
 
 /// Serves the pins for ever.
 pub(super) async fn serve(config: GpioConfig, mut desk: Desk) {

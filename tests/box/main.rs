@@ -19,6 +19,7 @@ mod harness;
 mod inputs;
 mod kill;
 mod marks;
+mod mqtt;
 mod panel;
 mod rtmp;
 mod servers;

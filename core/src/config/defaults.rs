@@ -20,6 +20,7 @@ impl Default for Config {
             record: RecordConfig::default(),
             show: ShowConfig::default(),
             http: HttpConfig::default(),
+            mqtt: None,
             panel: PanelConfig::default(),
         }
     }

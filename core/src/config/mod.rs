@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{Port, SlotId};
 
+pub use crate::mqtt::config::MqttConfig;
 pub use crate::panel::PanelConfig;
 pub use leg::{
     Ingress, LegConfig, LegTarget, LivekitTarget, Publish, RtmpTarget, Service, Shape, SrtMode, SrtTarget, TokenSource,
@@ -37,6 +38,9 @@ pub struct Config {
     pub record: RecordConfig,
     pub show: ShowConfig,
     pub http: HttpConfig,
+    /// `None`: no MQTT.
+    #[serde(default)]
+    pub mqtt: Option<MqttConfig>,
     pub panel: PanelConfig,
 }
 

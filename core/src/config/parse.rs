@@ -4,6 +4,7 @@
 //! whether a camera, a folder or a server is really there is found out when it is used.
 
 mod leg;
+mod mqtt;
 mod panel;
 mod slot;
 mod url;
@@ -138,10 +139,12 @@ fn read_all(walk: &mut Walk<'_>, mut root: Section<'_>) -> Config {
     if let Some(section) = root.read(walk, "http", Walk::table) {
         read_http(walk, section, &mut config.http);
     }
+    if let Some(section) = root.read(walk, "mqtt", Walk::table) {
+        config.mqtt = mqtt::read(walk, section);
+    }
     if let Some(section) = root.read(walk, "panel", Walk::table) {
         panel::read(walk, section, &mut config.panel);
     }
-    root.refuse(walk, "mqtt", "is not supported by this version");
     root.finish(walk);
     config
 }

@@ -41,7 +41,30 @@ struct Seen {
     answer: Option<Answer>,
 }
 
+/// A command that another process has seen: what it was and what it came to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SeenCommand {
+    pub id: CommandId,
+    /// Fingerprint of the command.
+    pub body: u64,
+    /// `None`: nobody knows.
+    pub answer: Option<Answer>,
+}
+
 impl Answers {
+    /// Takes up what a process before has seen. What it did not come to answer is not done again, because it may have
+    /// been done.
+    pub fn restore(&mut self, seen: Vec<SeenCommand>) {
+        let lost =
+            || Answer::Refused { why: "the box went down while it was carried out; it is not done again".to_owned() };
+        for SeenCommand { id, body, answer } in seen {
+            if !self.seen.contains_key(&id) {
+                let answer = Some(answer.unwrap_or_else(lost));
+                self.remember(id, Seen { body, origin: Origin::Local, waiting: Vec::new(), answer });
+            }
+        }
+    }
+
     /// True when the command is new and is to be acted on; otherwise it is answered, or will be.
     pub fn admit(&mut self, context: &mut Context, envelope: &Envelope) -> bool {
         let Envelope { id, origin, command } = envelope;
@@ -143,7 +166,7 @@ fn answer(context: &mut Context, id: &CommandId, origin: Origin, answer: Answer)
 }
 
 /// FNV-1a over the command's serde form: the same for the same command, in every build.
-fn fingerprint(command: &Command) -> u64 {
+pub(crate) fn fingerprint(command: &Command) -> u64 {
     let text = serde_json::to_string(command).unwrap_or_default();
     crate::journal::fnv1a(text.as_bytes())
 }

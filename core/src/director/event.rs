@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::device::{Camera, Encoders};
 use crate::grid::FrameIndex;
 use crate::ids::{Epoch, LegId, Port, SegmentId, ShowId, SlotId, SwitchId, Ticket, Track};
-use crate::status::{PanelKind, PanelState};
+use crate::status::{MqttStatus, PanelKind, PanelState};
 use crate::time::Wall;
 
 use super::effect::NewShow;
@@ -20,6 +20,13 @@ use super::effect::NewShow;
 pub enum Event {
     /// Somebody wants something.
     Commanded(Envelope),
+    /// Somebody wanted something too long ago: it is answered as the first was when its id is known, else refused.
+    CommandedLate {
+        envelope: Envelope,
+        why: String,
+    },
+    /// How the connection to the MQTT broker is.
+    MqttTold(MqttStatus),
     /// The time that [`super::Director::poll_deadline`] gave has come. Timers fire on this event only, so that a
     /// replay needs no clock.
     DeadlineReached,

@@ -50,12 +50,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::command::Answer;
 use crate::config::Config;
 use crate::ids::{CommandId, Epoch, SlotId};
 use crate::settings::ShowSettings;
-use crate::status::{Severity, Status};
+use crate::status::{MqttStatus, Severity, Status};
 use crate::time::Mono;
 
+pub use answers::SeenCommand;
+pub(crate) use answers::fingerprint;
 pub use effect::{Effect, NewShow, VaultOp};
 pub use event::{
     EncodeJob, ErrorClass, Event, Fact, FoundShow, Job, Medium, PanelReport, Progress, Sealed, StoredSegment, VaultFact,
@@ -93,6 +96,7 @@ pub struct Director {
     uplink: Uplink,
     panels: Panels,
     answers: Answers,
+    mqtt: MqttStatus,
     /// Reloads that wait for the configuration.
     reloads: Vec<CommandId>,
     start: StartUp,
@@ -142,6 +146,7 @@ impl Director {
             uplink,
             panels: Panels::default(),
             answers: Answers::default(),
+            mqtt: MqttStatus::default(),
             reloads: Vec::new(),
             start: StartUp::Waiting { found: None },
             configured_names,
@@ -164,6 +169,16 @@ impl Director {
         if cfg!(debug_assertions) {
             self.check();
         }
+    }
+
+    /// What is to be done, in order, without taking it.
+    pub fn effects(&self) -> impl Iterator<Item = &Effect> {
+        self.context.effects.iter()
+    }
+
+    /// Takes up which commands the process before has seen; to be called before the first event.
+    pub fn remember(&mut self, seen: Vec<SeenCommand>) {
+        self.answers.restore(seen);
     }
 
     /// The next thing to be done, in order.
@@ -212,6 +227,7 @@ impl Director {
             locked: self.panels.locked(),
             identifying: self.panels.identifying(),
             alerts: self.context.alerts.list(),
+            mqtt: self.mqtt.clone(),
         }
     }
 
@@ -246,6 +262,12 @@ impl Director {
     fn apply(&mut self, event: Event) -> bool {
         match event {
             Event::Commanded(envelope) => self.command(&envelope),
+            Event::CommandedLate { envelope, why } => {
+                if self.answers.admit(&mut self.context, &envelope) {
+                    self.answers.give(&mut self.context, &envelope.id, Answer::Refused { why });
+                }
+            }
+            Event::MqttTold(mqtt) => self.mqtt = mqtt,
             Event::DeadlineReached => {
                 while let Some(reason) = self.context.timers.take_due(self.context.now) {
                     self.fire(&reason);

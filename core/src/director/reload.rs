@@ -48,6 +48,7 @@ fn keep_fixed(new: &mut Config, old: &Config) -> Vec<&'static str> {
     keep("program.fps", new.program.fps != old.program.fps);
     keep("program.audio_bitrate", new.program.audio_bitrate_bps != old.program.audio_bitrate_bps);
     keep("http", new.http != old.http);
+    keep("mqtt", new.mqtt != old.mqtt);
     keep("panel", new.panel != old.panel);
     new.box_id.clone_from(&old.box_id);
     new.data_dir.clone_from(&old.data_dir);
@@ -56,6 +57,7 @@ fn keep_fixed(new: &mut Config, old: &Config) -> Vec<&'static str> {
     new.program.fps = old.program.fps;
     new.program.audio_bitrate_bps = old.program.audio_bitrate_bps;
     new.http = old.http.clone();
+    new.mqtt = old.mqtt.clone();
     new.panel = old.panel.clone();
     kept
 }

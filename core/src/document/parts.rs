@@ -6,8 +6,8 @@ use crate::device::{BrokenEncoder, Encoders};
 use crate::director::Medium;
 use crate::ids::{LegId, ShowId, SlotId};
 use crate::status::{
-    Alert, EncodeStatus, Gauges, LegState, LegStatus, LinkQuality, PanelGauges, PanelKind, PanelState, PanelStatus,
-    ProgramStatus, RecordingState, RecordingStatus, Severity, ShowStatus, SlotState, SlotStatus,
+    Alert, EncodeStatus, Gauges, LegState, LegStatus, LinkQuality, MqttStatus, PanelGauges, PanelKind, PanelState,
+    PanelStatus, ProgramStatus, RecordingState, RecordingStatus, Severity, ShowStatus, SlotState, SlotStatus,
 };
 use crate::time::{Mono, Trust};
 
@@ -259,11 +259,13 @@ pub struct State {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     pub state: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
 }
 
 impl State {
-    pub(super) fn off() -> Self {
-        Self { kind: None, state: "off".to_owned() }
+    pub(super) fn mqtt(mqtt: &MqttStatus) -> Self {
+        Self { kind: None, state: mqtt.state.as_str().to_owned(), why: mqtt.why.clone() }
     }
 }
 

@@ -75,6 +75,7 @@ fn snapshot() -> Snapshot {
         locked: false,
         identifying: false,
         alerts: Vec::new(),
+        mqtt: crate::status::MqttStatus::default(),
     };
     let gauges = Gauges {
         slots: [(slot(1), SlotGauges { fps: 29.970_03, audio_dbfs: vec![-18.234, f64::NEG_INFINITY] })].into(),

@@ -9,7 +9,7 @@ mod hidraw;
 mod model;
 mod picture;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ pub(super) fn nodes() -> Vec<PathBuf> {
 }
 
 /// Opens the device, if it is a deck of a known model.
-pub(super) fn open(node: &PathBuf) -> Option<Deck> {
+pub(super) fn open(node: &Path) -> Option<Deck> {
     let identity = hidraw::identity(node)?;
     let model = model::find(identity.vendor, identity.product)?;
     match Hidraw::open(&identity.device) {

@@ -116,7 +116,7 @@ fn check_identity(walk: &mut Walk<'_>, line: usize, leg: &LegConfig, others: &[L
 /// A secret that a file holds, or, with a warning, that stands in the configuration itself.
 /// Outer `None`: none is given. Inner `None`: one is given and is wrong.
 #[expect(clippy::option_option, reason = "a secret that is wrong is not one that is missing")]
-fn read_secret(
+pub(super) fn read_secret(
     walk: &mut Walk<'_>,
     section: &mut Section<'_>,
     file_key: &'static str,

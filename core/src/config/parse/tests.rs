@@ -140,7 +140,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ("[[box]]\nid = \"a\"", "1: box: is a list (allowed: one table, written [box])"),
     (
         "[progam]\nfps = 30",
-        "1: progam: is unknown, perhaps `program` is meant (allowed: box, http, leg, panel, program, record, show, slot)",
+        "1: progam: is unknown, perhaps `program` is meant (allowed: box, http, leg, mqtt, panel, program, record, show, slot)",
     ),
     (
         "[program]\nsize = \"1281x720\"",
@@ -241,7 +241,6 @@ const MISTAKES: &[(&str, &str)] = &[
         "[http]\nlisten = \"8080\"",
         "2: http.listen: is \"8080\", not an address with a port (allowed: \"127.0.0.1:PORT\", \"[::1]:PORT\")",
     ),
-    ("[mqtt]\nurl = \"mqtt://h\"", "1: mqtt: is not supported by this version"),
     ("[box]\nid = \"a\"\nid = \"b\"", "3: id: is given twice"),
     ("[box]\nid = hall", "2: syntax: string values must be quoted, expected literal string"),
     ("[box\nid = \"a\"", "1: syntax: unclosed table, expected `]`"),
@@ -266,8 +265,30 @@ fn a_socket_path_too_long_for_the_kernel_is_refused() {
 }
 
 #[test]
+fn a_broker_is_read_and_its_mistakes_are_told() {
+    let text = "[mqtt]\nurl = \"mqtts://broker.example\"\nca_file = \"ca.pem\"\nclient_cert_file = \"c.pem\"\n\
+                client_key_file = \"k.pem\"\nusername = \"hall-1\"\npassword_file = \"key\"\nhome_assistant = \"ha\"\n";
+    let mqtt = read(text).unwrap().config.mqtt.unwrap();
+    assert_eq!(mqtt.broker(), ("broker.example".to_owned(), 8883));
+    assert_eq!(mqtt.ca_file.as_deref(), Some("/etc/cuebox/ca.pem"));
+    assert_eq!((mqtt.password.unwrap().reveal(), mqtt.discovery_prefix.as_deref()), ("s3cr3t", Some("ha")));
+    for (section, expected) in [
+        ("", "1: mqtt.url: is missing (allowed: \"mqtt://HOST[:PORT]\", \"mqtts://…\")"),
+        ("url = \"tcp://h\"", "2: mqtt.url: begins with \"tcp\""),
+        ("url = \"mqtt://u:p@h\"", "2: mqtt.url: holds a user name"),
+        ("url = \"mqtts://h\"\nclient_key_file = \"k\"", "3: mqtt.client_key_file: is of no use alone"),
+        ("url = \"mqtt://h\"\npassword_file = \"key\"", "1: mqtt.username: is missing"),
+        ("url = \"mqtt://h\"\nhome_assistant = \"a/#\"", "3: mqtt.home_assistant: cannot be the beginning of a topic"),
+        ("url = \"mqtt://h\"\ntopic = \"x\"", "3: mqtt.topic: is unknown"),
+    ] {
+        let told = problems(&format!("[mqtt]\n{section}\n"));
+        assert!(told[0].starts_with(expected), "{told:?}");
+    }
+}
+
+#[test]
 fn all_problems_are_told_at_once_in_the_order_of_the_file() {
-    let text = "[[leg]]\nname = \"A\"\nkind = \"rtmp\"\nurl = \"x\"\nfoo = 1\n[program]\nfps = 31\nsize = \"1x1\"\n[box]\nid = \"\"\n[mqtt]\n";
+    let text = "[[leg]]\nname = \"A\"\nkind = \"rtmp\"\nurl = \"x\"\nfoo = 1\n[program]\nfps = 31\nsize = \"1x1\"\n[box]\nid = \"\"\n[panel]\n";
     let lines: Vec<_> = read(text).unwrap_err().iter().map(|problem| (problem.line, problem.key.clone())).collect();
     let expected = [
         (2, "leg.name"),
@@ -276,7 +297,7 @@ fn all_problems_are_told_at_once_in_the_order_of_the_file() {
         (7, "program.fps"),
         (8, "program.size"),
         (10, "box.id"),
-        (11, "mqtt"),
+        (11, "panel"),
     ];
     assert_eq!(lines, expected.map(|(line, key)| (line, key.to_owned())));
 }

@@ -2,8 +2,9 @@
 
 use crate::world::{World, autostart, ms, slot};
 use cuebox_core::command::{Answer, AudioCommand, AudioMode, Command};
-use cuebox_core::director::Event;
-use cuebox_core::journal::last_settings;
+use cuebox_core::director::{Director, Event};
+use cuebox_core::ids::CommandId;
+use cuebox_core::journal::{last_settings, seen_commands};
 use cuebox_core::status::{RecordingState, SlotAudioStatus};
 
 use super::{SECOND, recording};
@@ -111,4 +112,82 @@ fn the_journal_holds_the_settings_before_a_command_is_answered() {
     world.send(Command::Restart);
     world.pass(SECOND);
     assert_eq!(held(&world), before, "what the end of the process stops is no setting");
+}
+
+/// The ids that a new process takes up, with what each came to: "done", "refused …".
+fn remembered(file: &str) -> Vec<(String, String)> {
+    let seen = seen_commands(file).unwrap();
+    let answer = |answer: Option<Answer>| match answer {
+        Some(Answer::Done) => "done".to_owned(),
+        Some(Answer::Refused { why }) => format!("refused {why}"),
+        other => format!("{other:?}"),
+    };
+    seen.into_iter().map(|seen| (seen.id.as_str().to_owned(), answer(seen.answer))).collect()
+}
+
+#[test]
+fn an_id_means_one_command_over_a_kill_too() {
+    let mut world = recording(autostart());
+    let id = CommandId::new("before-the-journal");
+    world.send_as(&id, Command::Rename { slot: slot(1), name: "Nave".to_owned() });
+    world.pass(ms(100));
+    world.keep_journal();
+    let rename = Command::Rename { slot: slot(2), name: "Altar".to_owned() };
+    world.send_as(&CommandId::new("done"), rename.clone());
+    world.send_as(&CommandId::new("refused"), Command::Leg { name: cuebox_core::ids::LegId::new("none"), on: true });
+    world.pass(ms(100));
+    let whole = world.journal.as_ref().unwrap().lines.join("\n");
+    let told = remembered(&whole);
+    let of = |id: &str| told.iter().find(|(known, _)| known == id).map(|(_, answer)| answer.as_str());
+    assert_eq!((of("before-the-journal"), of("done")), (Some("done"), Some("done")));
+    assert!(of("refused").unwrap().starts_with("refused "), "{told:?}");
+
+    // The file ends between the command's line and its answer's, in the middle of a line.
+    let cut_off = whole.find("{\"answered\":{\"id\":\"done\"").unwrap() + 20;
+    let cut_off = &whole[..cut_off];
+    let mut director = Director::new(world.config.clone(), 1, world.now);
+    director.remember(seen_commands(cut_off).unwrap());
+    let mut ask = |id: &str, command: Command| {
+        let envelope = cuebox_core::command::Envelope {
+            id: CommandId::new(id),
+            origin: cuebox_core::command::Origin::Mqtt,
+            command,
+        };
+        director.handle(world.now, Event::Commanded(envelope));
+        std::iter::from_fn(|| director.poll_effect()).find_map(|effect| match effect {
+            cuebox_core::director::Effect::Answer { answer, .. } => Some(answer),
+            _ => None,
+        })
+    };
+    let done = Answer::Duplicate { first: Box::new(Answer::Done) };
+    let nave = Command::Rename { slot: slot(1), name: "Nave".to_owned() };
+    assert_eq!(ask("before-the-journal", nave), Some(done));
+    let Some(Answer::Duplicate { first }) = ask("done", rename) else { panic!("it was carried out again") };
+    assert!(matches!(&*first, Answer::Refused { why } if why.contains("is not done again")), "{first:?}");
+    assert!(matches!(ask("done", Command::Take), Some(Answer::Conflict { .. })));
+    assert_eq!(seen_commands("no journal"), None);
+}
+
+#[test]
+fn a_late_command_is_refused_unless_its_first_answer_is_known() {
+    let mut world = recording(autostart());
+    let rename = Command::Rename { slot: slot(2), name: "Altar".to_owned() };
+    let late = |world: &mut World, id: &str| {
+        let id = CommandId::new(id);
+        let envelope = cuebox_core::command::Envelope {
+            id: id.clone(),
+            origin: cuebox_core::command::Origin::Mqtt,
+            command: Command::Rename { slot: slot(2), name: "Altar".to_owned() },
+        };
+        world.tell(Event::CommandedLate { envelope, why: "too old".to_owned() });
+        world.pass(ms(100));
+        world.answers.iter().rev().find(|(answered, _)| *answered == id).map(|(_, answer)| answer.clone()).unwrap()
+    };
+    let refused = Answer::Refused { why: "too old".to_owned() };
+    assert_eq!(late(&mut world, "late"), refused);
+    assert_eq!(name_of(&world, 2), "Camera 2");
+    assert_eq!(late(&mut world, "late"), Answer::Duplicate { first: Box::new(refused) });
+    world.send_as(&CommandId::new("in-time"), rename);
+    world.pass(ms(100));
+    assert_eq!(late(&mut world, "in-time"), Answer::Duplicate { first: Box::new(Answer::Done) });
 }

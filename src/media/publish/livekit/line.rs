@@ -14,15 +14,15 @@ const RESUME_FIRST: Duration = Duration::from_millis(300);
 const RESUME_LAST: Duration = Duration::from_secs(5);
 
 pub enum Signal {
-    Up(Socket),
+    Up(Box<Socket>),
     Resuming(Pin<Box<dyn Future<Output = Resumed> + Send>>),
 }
 
 /// A socket, and what came on it before the server's word.
-pub type Resumed = Result<(Socket, Vec<Response>), Failure>;
+pub type Resumed = Result<(Box<Socket>, Vec<Response>), Failure>;
 
 pub enum Heard {
-    Message(Response),
+    Message(Box<Response>),
     Lost,
     Resumed(Resumed),
 }
@@ -37,7 +37,7 @@ impl Signal {
         let (door, participant) = (door.clone(), participant.to_owned());
         Self::Resuming(Box::pin(async move {
             tokio::time::sleep(delay).await;
-            door.resume(&participant).await
+            door.resume(&participant).await.map(|(socket, early)| (Box::new(socket), early))
         }))
     }
 }
@@ -46,7 +46,7 @@ impl Signal {
 pub async fn hear(signal: &mut Option<Signal>) -> Heard {
     match signal {
         Some(Signal::Up(socket)) => match socket.next().await {
-            Some(message) => Heard::Message(message),
+            Some(message) => Heard::Message(Box::new(message)),
             None => Heard::Lost,
         },
         Some(Signal::Resuming(trying)) => Heard::Resumed(trying.await),

@@ -131,6 +131,7 @@ impl Room {
     }
 
     pub fn take(&mut self, message: Response) -> Vec<Act> {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the protocol has dozens of messages and grows")]
         match message {
             Response::Answer(answer) => {
                 self.answered = true;

@@ -144,7 +144,7 @@ impl Session {
 
     async fn joined(&mut self, socket: Socket, join: &proto::JoinResponse) -> Result<(), Failure> {
         let acts = self.room.join(join)?;
-        self.signal = Some(Signal::Up(socket));
+        self.signal = Some(Signal::Up(Box::new(socket)));
         self.heard_at = Instant::now();
         self.began = Instant::now();
         let bounded = |value: i32, bounds: std::ops::RangeInclusive<i32>| {
@@ -153,7 +153,7 @@ impl Session {
         self.ping_limit = bounded(join.ping_timeout, PING_LIMIT_S);
         self.setup.peer.use_servers(&ice_servers(join, &self.setup.target));
         self.setup.peer.open_channel(announce::CHANNEL)?;
-        self.perform(acts).await?;
+        self.perform(acts)?;
         self.describe().await;
         self.publish().await;
         let mut ping = tokio::time::interval(bounded(join.ping_interval, PING_EVERY_S));
@@ -184,8 +184,8 @@ impl Session {
         match heard {
             Heard::Message(message) => {
                 self.heard_at = Instant::now();
-                let acts = self.room.take(message);
-                self.perform(acts).await
+                let acts = self.room.take(*message);
+                self.perform(acts)
             }
             Heard::Lost => {
                 self.resume();
@@ -201,7 +201,7 @@ impl Session {
                 }
                 for message in early {
                     let acts = self.room.take(message);
-                    self.perform(acts).await?;
+                    self.perform(acts)?;
                 }
                 Ok(())
             }
@@ -260,7 +260,7 @@ impl Session {
                 for sid in sids {
                     self.send(Request::Mute(proto::MuteTrackRequest { sid, muted: false })).await;
                 }
-                self.perform(acts).await?;
+                self.perform(acts)?;
             }
             Order::Publish(tracks) => {
                 self.tracks = tracks;
@@ -314,7 +314,7 @@ impl Session {
         self.broken.get_or_insert((Instant::now(), failure));
     }
 
-    async fn perform(&mut self, acts: Vec<Act>) -> Result<(), Failure> {
+    fn perform(&mut self, acts: Vec<Act>) -> Result<(), Failure> {
         for act in acts {
             match act {
                 Act::Answer(sdp) => {
@@ -335,13 +335,7 @@ impl Session {
                 Act::Published => self.accepted(),
                 Act::Ponged(sent_ms) => self.gauge.ponged(unix_ms().saturating_sub(sent_ms)),
                 Act::Muted { id, medium, on, told } => {
-                    let mut muted = self.setup.shared.muted.lock().unwrap_or_else(PoisonError::into_inner);
-                    if on {
-                        muted.insert(id)
-                    } else {
-                        muted.remove(&id)
-                    };
-                    drop(muted);
+                    self.setup.shared.mute(&id, on);
                     self.setup.mailbox.nudge();
                     if told {
                         self.setup.reporter.fact(Fact::Muted { medium, on });

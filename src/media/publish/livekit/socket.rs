@@ -55,6 +55,10 @@ impl Door {
         let mut socket = self.open("").await?;
         let first = tokio::time::timeout(ANSWER_LIMIT, async {
             while let Some(message) = socket.next().await {
+                #[expect(
+                    clippy::wildcard_enum_match_arm,
+                    reason = "the protocol has dozens of messages and grows; the rest comes after the join"
+                )]
                 match message {
                     Response::Join(join) => return Ok(Box::new(join)),
                     Response::Leave(leave) => return Err(failures::of_leave(&leave)),
@@ -75,6 +79,10 @@ impl Door {
         let mut early = Vec::new();
         let first = tokio::time::timeout(ANSWER_LIMIT, async {
             while let Some(message) = socket.next().await {
+                #[expect(
+                    clippy::wildcard_enum_match_arm,
+                    reason = "the protocol has dozens of messages and grows; the rest is kept"
+                )]
                 match message {
                     Response::Reconnect(_) => return Ok(()),
                     Response::Leave(leave) => return Err(failures::of_leave(&leave)),

@@ -95,9 +95,9 @@ impl Source {
     }
 
     fn failed(&mut self) -> (ErrorClass, String) {
-        self.wait("the leg's failure", |fact| match fact {
-            Fact::Failed { class, detail } => Some((*class, detail.clone())),
-            _ => None,
+        self.wait("the leg's failure", |fact| {
+            let Fact::Failed { class, detail } = fact else { return None };
+            Some((*class, detail.clone()))
         })
     }
 }
@@ -235,7 +235,8 @@ fn the_host_mutes_and_the_operator_unmutes() {
 #[test]
 fn what_ends_a_session_is_told_apart() {
     let server = Server::start();
-    let ends: [(&str, ErrorClass, fn(&Server)); 3] = [
+    type End = (&'static str, ErrorClass, fn(&Server));
+    let ends: [End; 3] = [
         ("removed", ErrorClass::Removed, |server| server.remove(ROOM, IDENTITY)),
         ("deleted", ErrorClass::RoomDeleted, |server| server.delete(ROOM)),
         ("duplicate", ErrorClass::DuplicateIdentity, |server| server.impersonate(ROOM, IDENTITY)),

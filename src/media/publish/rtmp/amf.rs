@@ -159,7 +159,7 @@ mod tests {
         for end in 0..whole.len() {
             assert!(read(&whole[..end]).len() < 2);
         }
-        let mut deep = vec![3, 0, 1, b'a'].repeat(10_000);
+        let mut deep = [3, 0, 1, b'a'].repeat(10_000);
         deep.extend_from_slice(&[2, 255, 255]);
         assert!(read(&deep).is_empty());
         assert_eq!(read(&[5; 100_000]).len(), MOST);

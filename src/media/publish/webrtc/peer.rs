@@ -230,7 +230,7 @@ fn connect(bin: &gst::Element, tell: &Tell) {
             WebRTCPeerConnectionState::Connected => Connection::Connected,
             WebRTCPeerConnectionState::Disconnected => Connection::Interrupted,
             WebRTCPeerConnectionState::Failed => Connection::Failed,
-            _ => return,
+            WebRTCPeerConnectionState::New | WebRTCPeerConnectionState::Closed | _ => return,
         };
         own(News::Connection(state));
     });

@@ -150,14 +150,13 @@ impl Setup {
                     }
                     Some(Order::News(News::Refused(why))) => return Err(strange(why)),
                     Some(Order::News(News::Estimated(bps))) => gauge.estimated(bps),
-                    Some(Order::News(News::Measured(feedback))) => gauge.measured(feedback, &self.peer),
                     Some(Order::News(_)) => {}
                     Some(Order::Leave(done)) => return Ok(Left(Some(done))),
                     None => return Ok(Left(None)),
                 },
                 _ = look.tick() => {
+                    gauge.measured(self.peer.counters(), false);
                     gauge.look();
-                    self.peer.measure();
                     if !self.shared.connected.load(Ordering::Acquire) && began.elapsed() > CONNECT_LIMIT {
                         return Err(Failure::new(ErrorClass::Timeout, "no media connection came about"));
                     }

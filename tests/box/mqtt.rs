@@ -1,0 +1,196 @@
+//! The box as a real broker shows it, commanded by a foreign client.
+
+mod broker;
+
+use serde_json::{Value, json};
+
+use crate::harness::{CueBox, Folder, alone, until};
+use broker::{Broker, Certificates, Watcher, now_rfc3339};
+
+/// Two light cameras; what is tested here is not the picture.
+fn config(mqtt: &str) -> String {
+    let mut text = String::from("[program]\nsize = \"320x180\"\nfps = 15\nstart_slot = 1\n[record]\nslots = false\n");
+    for number in 1..=2 {
+        text += &format!("[[slot]]\nnumber = {number}\nname = \"Camera {number}\"\nsource = {{ kind = \"test\" }}\n");
+    }
+    text + "[mqtt]\n" + mqtt
+}
+
+fn plain(broker: &Broker) -> String {
+    config(&format!("url = \"mqtt://127.0.0.1:{}\"\nhome_assistant = \"homeassistant\"\n", broker.port))
+}
+
+#[track_caller]
+fn connected(cuebox: &CueBox) {
+    cuebox.wait("the broker is connected", 30, |status| status["mqtt"]["state"] == "connected");
+}
+
+#[test]
+fn a_broker_shows_the_box_and_commands_are_answered() {
+    let _alone = alone();
+    let folder = Folder::new("mqtt-plain");
+    let broker = Broker::start(&folder, "");
+    let watcher = Watcher::start(&broker, &[]);
+    let cuebox = CueBox::start(&folder, &plain(&broker));
+    cuebox.wait_live(2);
+    connected(&cuebox);
+    watcher.wait("cuebox/hall-1/availability", |text| text == "online");
+    watcher.wait_json("cuebox/hall-1/program", |program| program["on_air"] == 1);
+    watcher.wait_json("cuebox/hall-1/slot/2/state", |slot| slot["state"] == "live");
+    let state = watcher.wait_json("cuebox/hall-1/state", |state| state["mqtt"]["state"] == "connected");
+    assert_eq!(state["box"], "hall-1");
+    let device = watcher.wait_json("homeassistant/device/cuebox_hall_1/config", |_| true);
+    assert_eq!(device["components"]["slot_2"]["state_topic"], "cuebox/hall-1/slot/2/state");
+
+    // A bare value, as a wall panel of a home would send it.
+    broker.publish(&["-t", "cuebox/hall-1/command/cut", "-m", "2"]);
+    watcher.wait_json("cuebox/hall-1/program", |program| program["on_air"] == 2);
+    let event = watcher.wait_json("cuebox/hall-1/event/on_air", |event| event["program"]["on_air"] == 2);
+    assert!(event["seq"].as_u64().is_some());
+
+    // An answer where it was asked for, and without that below the id.
+    assert_eq!(broker.ask("preview", r#"{"id":"m-1","slot":1}"#), json!({"id": "m-1", "result": "done"}));
+    broker.publish(&["-t", "cuebox/hall-1/command/take", "-m", r#"{"id":"m-2"}"#]);
+    watcher.wait_json("cuebox/hall-1/reply/m-2", |reply| reply["result"] == "done");
+    watcher.wait_json("cuebox/hall-1/program", |program| program["on_air"] == 1);
+
+    // The same id again does nothing, and with another body it is refused.
+    assert_eq!(broker.ask("take", r#"{"id":"m-2"}"#), json!({"id": "m-2", "result": "duplicate", "first": "done"}));
+    assert_eq!(broker.ask("take", r#"{"id":"m-1"}"#)["result"], "conflict");
+    let table = [
+        ("cut", r#"{"id":"m-3","slot":2,"at":"2020-01-01T00:00:00Z"}"#, "is not carried out"),
+        ("cut", "9", "slot 9 does not exist"),
+        ("fly", "1", "unknown verb `fly`"),
+        ("cut", "{", "not a command"),
+        ("cut", r#"{"slot":1,"id":"a/#"}"#, "`id` holds +, # or /"),
+    ];
+    for (verb, payload, expected) in table {
+        let answer = broker.ask(verb, payload);
+        assert_eq!(answer["result"], "refused", "{answer}");
+        assert!(answer["why"].as_str().unwrap().contains(expected), "{answer}");
+    }
+    let fresh = format!(r#"{{"id":"m-4","slot":1,"at":"{}"}}"#, now_rfc3339());
+    assert_eq!(broker.ask("cut", &fresh)["result"], "done");
+
+    // A retained command would come back for ever.
+    broker.publish(&["-r", "-t", "cuebox/hall-1/command/cut", "-m", r#"{"id":"m-5","slot":2}"#]);
+    watcher.wait_json("cuebox/hall-1/reply/m-5", |reply| reply["why"].as_str().unwrap().contains("retained"));
+    assert_eq!(watcher.newest_json("cuebox/hall-1/program")["on_air"], 1);
+
+    cuebox.stop();
+    watcher.wait("cuebox/hall-1/availability", |text| text == "offline");
+}
+
+#[test]
+fn an_id_is_known_after_the_box_was_killed() {
+    let _alone = alone();
+    let folder = Folder::new("mqtt-ids");
+    let broker = Broker::start(&folder, "");
+    let cuebox = CueBox::start(&folder, &plain(&broker));
+    cuebox.wait_live(2);
+    connected(&cuebox);
+    assert_eq!(broker.ask("rename", r#"{"id":"once","slot":1,"name":"Altar"}"#)["result"], "done");
+    let refused = broker.ask("rename", r#"{"id":"never","slot":5,"name":"Nave"}"#);
+    assert_eq!(refused["result"], "refused", "{refused}");
+    let watcher = Watcher::start(&broker, &[]);
+    cuebox.kill();
+    watcher.wait("cuebox/hall-1/availability", |text| text == "offline");
+
+    let cuebox = CueBox::start(&folder, &plain(&broker));
+    connected(&cuebox);
+    let again = broker.ask("rename", r#"{"id":"once","slot":1,"name":"Altar"}"#);
+    assert_eq!(again["result"], "duplicate", "{again}");
+    let never = broker.ask("rename", r#"{"id":"never","slot":5,"name":"Nave"}"#);
+    assert_eq!((&never["result"], &never["first"]), (&json!("duplicate"), &json!("refused")), "{never}");
+    assert_eq!(broker.ask("rename", r#"{"id":"once","slot":1,"name":"Other"}"#)["result"], "conflict");
+    cuebox.stop();
+}
+
+#[test]
+fn a_broker_that_dies_falls_silent_or_forgets_disturbs_nothing() {
+    let _alone = alone();
+    let folder = Folder::new("mqtt-lost");
+    let mut broker = Broker::start(&folder, "");
+    let cuebox = CueBox::start(&folder, &plain(&broker));
+    cuebox.wait_live(2);
+    connected(&cuebox);
+
+    broker.signal("STOP");
+    cuebox.wait("silence is noticed", 30, |status| status["mqtt"]["state"] == "trying");
+    cuebox.done(&["cut", "2"]);
+    broker.signal("CONT");
+    connected(&cuebox);
+
+    broker.kill();
+    cuebox.wait("death is noticed", 10, |status| status["mqtt"]["state"] == "trying");
+    for _ in 0..20 {
+        cuebox.done(&["cut", "1"]);
+        cuebox.done(&["cut", "2"]);
+    }
+    // Nothing was kept: everything has to be told anew.
+    broker.restart();
+    let watcher = Watcher::start(&broker, &[]);
+    connected(&cuebox);
+    watcher.wait("cuebox/hall-1/availability", |text| text == "online");
+    watcher.wait_json("cuebox/hall-1/program", |program| program["on_air"] == 2);
+    watcher.wait_json("cuebox/hall-1/state", |state| state["program"]["on_air"] == 2);
+    assert_eq!(broker.ask("cut", r#"{"id":"after","slot":1}"#)["result"], "done");
+    cuebox.stop();
+}
+
+#[test]
+fn a_flood_and_what_is_too_large_are_survived() {
+    let _alone = alone();
+    let folder = Folder::new("mqtt-flood");
+    let broker = Broker::start(&folder, "max_queued_messages 10000\n");
+    let cuebox = CueBox::start(&folder, &plain(&broker));
+    cuebox.wait_live(2);
+    connected(&cuebox);
+    let large = folder.path().join("large");
+    std::fs::write(&large, vec![b'x'; 1_000_000]).unwrap();
+    broker.publish(&["-t", "cuebox/hall-1/command/marker", "-f", large.to_str().unwrap()]);
+    let watcher = Watcher::start(&broker, &["cuebox/hall-1/reply/+"]);
+    let lines: String = (0..2_000).map(|n| format!("{{\"id\":\"f-{n}\",\"slot\":{}}}\n", 1 + n % 2)).collect();
+    broker.publish_lines("cuebox/hall-1/command/cut", &lines);
+    until("every command is answered", 60, || watcher.topics("cuebox/hall-1/reply/f-").len() >= 2_000);
+    let answers = watcher.messages("cuebox/hall-1/reply/f-");
+    assert_eq!(answers.len(), 2_000, "each once");
+    let done = |text: &str| serde_json::from_str::<Value>(text).unwrap()["result"] == "done";
+    assert!(answers.iter().all(|text| done(text)));
+    connected(&cuebox);
+    cuebox.stop();
+}
+
+#[test]
+fn certificates_and_access_lists_keep_strangers_out() {
+    let _alone = alone();
+    let folder = Folder::new("mqtt-tls");
+    let certificates = Certificates::make(&folder, &["hall-1", "operator", "admin"]);
+    let broker = Broker::start_tls(&folder, &certificates, include_str!("mqtt/acl"));
+    let url = format!("url = \"mqtts://localhost:{}\"\n", broker.port);
+
+    // An authority that nobody here knows.
+    let stranger = CueBox::start(&folder, &config(&url));
+    let status = stranger.wait("the broker is not trusted", 30, |status| status["mqtt"]["state"] == "refused");
+    assert!(status["mqtt"]["why"].as_str().unwrap().contains("certificate"), "{}", status["mqtt"]);
+    stranger.stop();
+
+    let own = format!(
+        "{url}ca_file = \"{}\"\nclient_cert_file = \"{}\"\nclient_key_file = \"{}\"\n",
+        certificates.authority(),
+        certificates.certificate("hall-1"),
+        certificates.key("hall-1"),
+    );
+    let cuebox = CueBox::start(&folder, &config(&own));
+    cuebox.wait_live(2);
+    connected(&cuebox);
+    assert_eq!(broker.ask_as("operator", "cut", r#"{"id":"o-1","slot":2}"#)["result"], "done");
+    cuebox.wait("the operator's cut is on air", 10, |status| status["program"]["on_air"] == 2);
+    // What an operator may not is dropped by the broker; the admin's arrives, and nothing came before it.
+    broker.publish_as("operator", &["-t", "cuebox/hall-1/command/rename", "-m", r#"{"id":"o-2","slot":1,"name":"X"}"#]);
+    let renamed = broker.ask_as("admin", "rename", r#"{"id":"a-1","slot":2,"name":"Nave"}"#);
+    assert_eq!(renamed["result"], "done", "{renamed}");
+    let status = cuebox.wait("the admin's name is taken", 10, |status| status["slots"][1]["name"] == "Nave");
+    assert_eq!(status["slots"][0]["name"], "Camera 1");
+    cuebox.stop();
+}
