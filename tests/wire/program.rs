@@ -96,9 +96,9 @@ fn assert_cuts(seen: &Seen, from: f64, cuts: &[u64]) {
     // Both counts are of the show's rate; the message's begins with the show.
     let mut origins = Vec::new();
     for switch in &switches[1..] {
-        let near = told
-            .iter()
-            .find(|(t, message)| message["on_air"] == switch.slot && (t - switch.pushed_ms as f64).abs() < 1_000.0);
+        let pushed = switch.pushed_ms as f64;
+        let of_it = told.iter().filter(|(_, message)| message["on_air"] == switch.slot);
+        let near = of_it.min_by(|(a, _), (b, _)| (a - pushed).abs().total_cmp(&(b - pushed).abs()));
         let (t, message) = near.unwrap_or_else(|| panic!("no message tells of {switch:?}: {told:?}"));
         assert_eq!(message["name"], format!("Camera {}", switch.slot));
         let frame = message["frame"].as_u64().expect("the message tells the frame");
