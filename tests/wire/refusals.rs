@@ -77,8 +77,10 @@ fn every_fault_of_a_destination_is_told_apart_and_tried_as_it_deserves() {
         cuebox.wait(&format!("{name} carries, its authority known"), 40, |status| is(status, name, "carrying"));
     }
     let status = cuebox.status().unwrap();
-    let reasons: BTreeSet<String> = wrong.iter().map(|(name, ..)| why(&status, name)).collect();
-    assert_eq!(reasons.len(), wrong.len(), "each has a reason of its own: {reasons:#?}");
+    // The same fault of two kinds of leg may be told in the same words.
+    let faults = ["wrong-key", "unknown-ca", "no-host", "nobody", "expired", "forged"];
+    let reasons: BTreeSet<String> = faults.iter().map(|name| why(&status, name)).collect();
+    assert_eq!(reasons.len(), faults.len(), "each fault has a reason of its own: {reasons:#?}");
     stage.end(cuebox);
 }
 

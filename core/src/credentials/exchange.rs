@@ -167,7 +167,7 @@ impl<'a> Asking<'a> {
             "participant_name": self.name,
             "participant_identity": self.identity,
             "can_publish": true,
-            "can_subscribe": true,
+            "can_subscribe": false,
             "can_publish_data": true,
             "metadata": {},
         });

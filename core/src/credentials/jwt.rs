@@ -44,7 +44,8 @@ pub fn mint(key: &str, secret: &Secret, pass: &Pass<'_>, now_unix_s: Option<u64>
             "room": pass.room,
             "canPublish": true,
             "canPublishData": true,
-            "canSubscribe": true,
+            // Whoever may subscribe must open a second connection for it, or LiveKit ends the session after a minute.
+            "canSubscribe": false,
             "canUpdateOwnMetadata": true,
         },
     });

@@ -18,7 +18,7 @@ from livekit import api
 
 
 def token(key, secret, room, identity, seconds):
-    grants = api.VideoGrants(room_join=True, room=room, can_update_own_metadata=True)
+    grants = api.VideoGrants(room_join=True, room=room, can_subscribe=False, can_update_own_metadata=True)
     made = api.AccessToken(key, secret).with_identity(identity).with_grants(grants)
     # The library takes no negative time; one that has passed is minted through the claims' own field.
     made.ttl = datetime.timedelta(seconds=int(seconds))

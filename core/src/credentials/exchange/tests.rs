@@ -71,7 +71,7 @@ fn a_room_token_is_asked_for_by_name() {
     let (url, body) = sent(&livekit(service(Shape::Pulse), Some("wedding-42")));
     assert_eq!(url, "https://api.example/v1/tokens/create");
     let expected = json!({"room_name": "wedding-42", "participant_name": "The hall", "participant_identity": "hall-1",
-        "can_publish": true, "can_subscribe": true, "can_publish_data": true, "metadata": {}});
+        "can_publish": true, "can_subscribe": false, "can_publish_data": true, "metadata": {}});
     assert_eq!(body, expected);
     let (_, body) = sent(&livekit(service(Shape::Pulse), None));
     assert!(body.get("room_name").is_none(), "the service tells the room");
