@@ -84,6 +84,7 @@ fn jittered(tries: u32) -> Duration {
 
 /// What a failure means: the network's and the broker's own troubles are tried again soon, a closed door slowly.
 fn judge(error: &ConnectionError) -> MqttStatus {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the client's errors grow; the rest is told by its words")]
     let refused = match error {
         ConnectionError::ConnectionRefused(code)
         | ConnectionError::MqttState(StateError::ConnFail { reason: code }) => !matches!(
@@ -96,6 +97,7 @@ fn judge(error: &ConnectionError) -> MqttStatus {
         ),
         _ => false,
     };
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the client's errors grow; the rest is told by its words")]
     let why = match error {
         ConnectionError::ConnectionRefused(code)
         | ConnectionError::MqttState(StateError::ConnFail { reason: code }) => {

@@ -299,7 +299,7 @@ impl Session {
                 break;
             }
         }
-        while let Some(out) = self.mirror.next() {
+        while let Some(out) = self.mirror.poll() {
             match client.try_publish(out.topic.clone(), out.payload.clone(), how(&out)) {
                 Ok(()) => {}
                 Err(ClientError::RequestChannelFull(_)) => return self.mirror.put_back(out),

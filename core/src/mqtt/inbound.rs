@@ -120,10 +120,8 @@ fn fields(topics: &Topics, message: &Message<'_>) -> Result<Map<String, Value>, 
 fn words_of(verb: &str, text: &str) -> Result<Map<String, Value>, String> {
     let words: Vec<String> = std::iter::once(verb).chain(text.split_whitespace()).map(str::to_owned).collect();
     let command = wire::from_words(&words).map_err(|error| error.to_string())?;
-    match wire::to_json(&command) {
-        Value::Object(fields) => Ok(fields),
-        _ => Err("not a command".to_owned()),
-    }
+    let Value::Object(fields) = wire::to_json(&command) else { return Err("not a command".to_owned()) };
+    Ok(fields)
 }
 
 fn command(fields: Map<String, Value>, id: &str, named: bool) -> Result<(Command, Option<i64>), String> {

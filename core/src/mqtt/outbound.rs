@@ -182,7 +182,7 @@ impl Mirror {
     }
 
     /// What is to be published next: answers, then states, then events.
-    pub fn next(&mut self) -> Option<Out> {
+    pub fn poll(&mut self) -> Option<Out> {
         let Waiting { retained, events, replies, .. } = &mut self.waiting;
         replies.pop_front().or_else(|| retained.pop_front()).or_else(|| events.pop_front())
     }

@@ -21,6 +21,7 @@ fn snapshot() -> Snapshot {
         panels: Vec::new(),
         locked: false,
         identifying: false,
+        mqtt: cuebox_core::status::MqttStatus::default(),
         alerts: Vec::new(),
     };
     Snapshot { status: Arc::new(status), gauges: Arc::new(Gauges::default()) }

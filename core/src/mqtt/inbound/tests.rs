@@ -24,7 +24,7 @@ fn cut(number: u8) -> Command {
 fn why(received: &Received) -> String {
     match received {
         Received::Refused { body, .. } => body["why"].as_str().unwrap().to_owned(),
-        other => panic!("not refused: {other:?}"),
+        other @ (Received::Nothing | Received::Command { .. }) => panic!("not refused: {other:?}"),
     }
 }
 

@@ -39,7 +39,7 @@ impl Stage {
     }
 
     fn drain(&mut self) -> Vec<Out> {
-        std::iter::from_fn(|| self.mirror.next()).collect()
+        std::iter::from_fn(|| self.mirror.poll()).collect()
     }
 }
 
@@ -115,7 +115,7 @@ fn what_could_not_be_sent_is_next_unless_something_newer_is_there() {
     let mut stage = Stage::connected();
     stage.drain();
     stage.change(|status| status.program.on_air = SlotId::new(2));
-    let old = stage.mirror.next().unwrap();
+    let old = stage.mirror.poll().unwrap();
     stage.change(|status| status.program.on_air = SlotId::new(4));
     stage.mirror.put_back(old);
     let told = stage.drain();
@@ -123,9 +123,9 @@ fn what_could_not_be_sent_is_next_unless_something_newer_is_there() {
     assert_eq!(value(&told.iter().find(|out| out.topic.ends_with("/program")).unwrap().clone())["on_air"], 4);
     let reply = Reply { topic: Some("desk".to_owned()), correlation: Some(vec![1]) };
     stage.mirror.answer(reply, &json!({"result": "done"}));
-    let answer = stage.mirror.next().unwrap();
+    let answer = stage.mirror.poll().unwrap();
     stage.mirror.put_back(answer.clone());
-    assert_eq!(stage.mirror.next(), Some(answer));
+    assert_eq!(stage.mirror.poll(), Some(answer));
 }
 
 #[test]
