@@ -261,7 +261,7 @@ mod tests {
             "encoders": [{"job": "stream", "element": "x264enc", "bitrate_bps": 2_450_000, "width": 1280, "height": 720,
                 "fps": 30, "why": null}],
             "probe": {"board": "", "working": [], "broken": []},
-            "audio": {"mode": "follow", "slots": {}}, "viewers": {"now": 3, "peak": 9}, "panel": [],
+            "audio": {"mode": "follow", "slots": {}}, "viewers": {"now": 3, "peak": 9}, "panel": [], "locked": false,
             "mqtt": {"state": "off"}, "dropped": {}, "abandoned": 0,
             "alerts": [{"kind": "disk_slow", "severity": "warning", "text": "The disk is slow", "since_s": 5.0}],
         });

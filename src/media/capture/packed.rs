@@ -1,8 +1,7 @@
 //! Packed 4:2:2 pictures (YUYV, UYVY), as most raw cameras deliver them, → the show's NV12.
 //!
 //! Done here rather than by `videoconvertscale`, which has no direct way from one to the other and goes through wider
-//! pixels: in the emulated test guest that took as long as encoding the picture, this takes a tenth of it. In both
-//! formats luma and chroma alternate byte by byte, and chroma already lies in NV12's order, so a picture is two sieves
+//! pixels: in the emulated test guest that took as long as encoding the picture. In both formats luma and chroma alternate byte by byte, and chroma already lies in NV12's order, so a picture is two sieves
 //! and an average of neighbouring lines.
 
 use cuebox_core::device::PixelFormat;
