@@ -132,10 +132,10 @@ pub fn is(status: &Value, name: &str, state: &str) -> bool {
     leg(status, name)["state"] == state
 }
 
-/// The tracks' recordings are one segment each, sealed in order, every frame where the clock says it belongs.
 /// Frames of the program that begin while the cameras themselves come up; one that has just come may be late.
 const COMES_UP: usize = 15;
 
+/// The tracks' recordings are one segment each, sealed in order, every frame where the clock says it belongs.
 #[track_caller]
 pub fn assert_recordings_whole(show: &Path, tracks: &[&str], width: usize, height: usize) {
     let origin = manifest(show)["origin"].as_u64().unwrap();

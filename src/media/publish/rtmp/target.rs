@@ -34,7 +34,8 @@ pub fn of(config: &LegConfig, credentials: &dyn CredentialSource) -> Result<Targ
     }
 }
 
-/// `rtmp[s]://HOST[:PORT]/APP[/…]`; without a key of its own, the address's last part is the key.
+/// `rtmp[s]://HOST[:PORT]/APP[/…]`; without a key of its own, the address's last part is the key,
+/// and an application alone is sent an empty one.
 fn parse(url: &Url, stream_key: Option<&Secret>) -> Result<Target, Failure> {
     let wrong = || Failure::new(ErrorClass::Format, format!("{url} is not an RTMP address"));
     let tls = match url.scheme().as_str() {
@@ -53,7 +54,7 @@ fn parse(url: &Url, stream_key: Option<&Secret>) -> Result<Target, Failure> {
     let path = path.trim_end_matches('/');
     let (app, key) = match stream_key {
         Some(key) => (path, key.reveal()),
-        None => path.rsplit_once('/').ok_or_else(wrong)?,
+        None => path.rsplit_once('/').unwrap_or((path, "")),
     };
     if host.is_empty() || app.is_empty() {
         return Err(wrong());
@@ -75,6 +76,7 @@ mod tests {
             ("rtmps://h/a/b/", Some("k?x=1"), "h 443 a/b k?x=1 rtmps://h/a/b"),
             ("rtmp://h:99/live/k", None, "h 99 live k rtmp://h:99/live"),
             ("rtmp://[::1]:99/live/k", None, "::1 99 live k rtmp://[::1]:99/live"),
+            ("rtmp://h/live", None, "h 1935 live  rtmp://h/live"),
             ("rtmp://me:hunter2@h/live", Some("k"), "h 1935 live k rtmp://h/live"),
         ];
         for (url, key, expected) in table {
@@ -82,7 +84,7 @@ mod tests {
             let place = got.place;
             assert_eq!(format!("{} {} {} {} {}", got.host, got.port, place.app, place.key, place.tc_url), expected);
         }
-        for url in ["rtmp:nonsense", "http://h/live", "rtmp://h", "rtmp://h/", "rtmp://h/live", "rtmp://h:x/live/k"] {
+        for url in ["rtmp:nonsense", "http://h/live", "rtmp://h", "rtmp://h/", "rtmp://h:x/live/k"] {
             assert!(parse(&Url::new(url), None).is_err(), "{url}");
         }
     }
