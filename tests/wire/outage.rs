@@ -13,6 +13,8 @@ use super::viewer::now_ms;
 
 const ALL: &[&str] = &["program", "slot-1", "slot-2", "slot-3", "slot-4", "slot-5"];
 const KILLS: usize = 5;
+/// Viewers missed something; less is a busy machine's doing.
+const MISSED_MS: f64 = 250.0;
 /// Two to notice, three to carry.
 const FALLS_BACK_MS: f64 = 5_000.0;
 
@@ -60,7 +62,7 @@ fn killed_five_times_the_livekit_server_is_replaced_in_bound_and_returned_to_wit
     for (killed, back) in outages {
         let during: Vec<f64> =
             pushed.iter().copied().filter(|at| *at > killed - 1_000.0 && *at < back + 1_000.0).collect();
-        let gaps: Vec<f64> = during.windows(2).map(|pair| pair[1] - pair[0]).filter(|gap| *gap > 100.0).collect();
+        let gaps: Vec<f64> = during.windows(2).map(|pair| pair[1] - pair[0]).filter(|gap| *gap > MISSED_MS).collect();
         // One gap, from the kill to the fallback's first picture; none on the way back.
         assert!(gaps.len() <= 1, "viewers of either server missed the program more than once: {gaps:.0?} ms");
         assert!(gaps.iter().all(|gap| *gap <= FALLS_BACK_MS), "{gaps:.0?} ms without a program");
