@@ -12,8 +12,13 @@ const LAW: &[(&[&str], &[&str], &str)] = &[
         "GStreamer is imported under src/media alone: every other part speaks of facts and wishes",
     ),
     (&["rusqlite::"], &["src/vault/"], "the index belongs to src/vault alone"),
+    (&["rumqttc::"], &["src/remote/"], "MQTT belongs to src/remote alone"),
     (&["axum::"], &["src/console/"], "the HTTP surface belongs to src/console alone"),
-    (&["reqwest::"], &["src/platform/"], "calls to a platform's services belong to src/platform alone"),
+    (
+        &["reqwest::"],
+        &["src/platform/", "src/media/publish/whip/"],
+        "calls over HTTP belong to src/platform, and to WHIP, whose signalling is one",
+    ),
     (&["rumqttc::"], &["src/remote/"], "the MQTT connection belongs to src/remote alone"),
     (
         &["tokio_serial::", "gpiocdev::", "evdev::", "jpeg_encoder::", "font8x8::"],
