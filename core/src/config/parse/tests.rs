@@ -288,7 +288,7 @@ fn a_broker_is_read_and_its_mistakes_are_told() {
 
 #[test]
 fn all_problems_are_told_at_once_in_the_order_of_the_file() {
-    let text = "[[leg]]\nname = \"A\"\nkind = \"rtmp\"\nurl = \"x\"\nfoo = 1\n[program]\nfps = 31\nsize = \"1x1\"\n[box]\nid = \"\"\n[panel]\n";
+    let text = "[[leg]]\nname = \"A\"\nkind = \"rtmp\"\nurl = \"x\"\nfoo = 1\n[program]\nfps = 31\nsize = \"1x1\"\n[box]\nid = \"\"\n[mqtt]\n";
     let lines: Vec<_> = read(text).unwrap_err().iter().map(|problem| (problem.line, problem.key.clone())).collect();
     let expected = [
         (2, "leg.name"),
@@ -297,7 +297,7 @@ fn all_problems_are_told_at_once_in_the_order_of_the_file() {
         (7, "program.fps"),
         (8, "program.size"),
         (10, "box.id"),
-        (11, "panel"),
+        (11, "mqtt.url"),
     ];
     assert_eq!(lines, expected.map(|(line, key)| (line, key.to_owned())));
 }
