@@ -1,7 +1,5 @@
 //! What a server's refusal means. Told apart by codes, never by English text.
 
-use std::io::ErrorKind;
-
 use cuebox_core::config::Secret;
 use cuebox_core::credentials::{CredentialError, jwt};
 use cuebox_core::director::ErrorClass;
@@ -60,17 +58,6 @@ fn words(body: &[u8], token: &Secret) -> String {
 fn is_over(token: &Secret) -> bool {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |it| it.as_secs());
     jwt::expiry(token).is_some_and(|at| at <= now)
-}
-
-pub fn of_connect(host: &str, port: u16, error: &std::io::Error) -> Failure {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the kinds of errors grow; the rest is the network's")]
-    match error.kind() {
-        ErrorKind::ConnectionRefused => {
-            Failure::new(ErrorClass::ConnectionRefused, format!("nobody listens on {host} port {port}"))
-        }
-        ErrorKind::TimedOut => Failure::new(ErrorClass::Timeout, format!("{host} port {port} does not answer")),
-        _ => Failure::new(ErrorClass::NetworkLost, format!("{host} port {port}: {error}")),
-    }
 }
 
 /// There is nothing to be let in with.

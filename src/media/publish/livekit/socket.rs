@@ -23,7 +23,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::failures;
 use crate::media::actor::Failure;
-use crate::media::publish::tls;
+use crate::media::publish::{reach, tls};
 
 /// The whole of name, connection, TLS and upgrade.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -151,7 +151,7 @@ impl Door {
                     let _ = stream.set_nodelay(true);
                     return Ok(stream);
                 }
-                Err(error) => failure = failures::of_connect(host, port, &error),
+                Err(error) => failure = reach::explain(host, port, &error),
             }
         }
         Err(failure)
