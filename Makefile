@@ -29,7 +29,7 @@ panel: setup
 	@exec $(TARGET)/release/cuebox-panel-sim --link demo-data/panel
 
 test: setup-test lint
-	$(CARGO) test --workspace
+	$(CARGO) test --workspace --no-fail-fast
 	$(CARGO) build --release --bin cuebox
 	CUEBOX=$(TARGET)/release/cuebox tests/kernel/run
 

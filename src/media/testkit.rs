@@ -9,6 +9,11 @@ use cuebox_core::director::{Event, Fact, Job};
 use cuebox_core::grid::{FrameIndex, Grid};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
+#[path = "../../tests/box/ports.rs"]
+mod ports;
+
+pub use ports::free_port;
+
 use super::Context;
 use super::links::{Link, Links, Publication};
 use super::ticker::Ticker;

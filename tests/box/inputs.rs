@@ -7,7 +7,8 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::harness::{CueBox, Folder, alone, segments};
-use super::servers::{Nginx, RtspCamera, free_udp_port, rtmp_publisher, srt_listener};
+use super::ports::free_port;
+use super::servers::{Nginx, RtspCamera, rtmp_publisher, srt_listener};
 
 const WIDTH: usize = 640;
 const HEIGHT: usize = 360;
@@ -254,7 +255,7 @@ fn streams_pulled_by_rtmp_and_srt_come_back_when_their_senders_do() {
     let mut nginx = Nginx::start(&folder);
     let address = format!("{}/camera", nginx.url());
     let mut publisher = rtmp_publisher(&address);
-    let port = free_udp_port();
+    let port = free_port();
     let mut sender = srt_listener(port);
     let sources = [network(&address), network(&format!("srt://127.0.0.1:{port}?mode=caller"))];
     let cuebox = CueBox::start(&folder, &show_of(&sources));

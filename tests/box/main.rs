@@ -21,6 +21,7 @@ mod kill;
 mod marks;
 mod mqtt;
 mod panel;
+mod ports;
 mod rtmp;
 mod servers;
 mod shows;

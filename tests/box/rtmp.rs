@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::harness::{CueBox, Folder, alone, five_cameras, segments};
-use super::servers::{Authority, Nginx, free_port};
+use super::ports::free_port;
+use super::servers::{Authority, Nginx};
 
 fn with_leg(url: &str) -> String {
     five_cameras(&format!(

@@ -1,10 +1,11 @@
 //! The real servers that a box talks to, each on free loopback ports of its own; SIGKILLed when dropped.
 
-use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use super::harness::{Folder, until};
+use super::ports::free_port;
 
 /// A server's process, which a test may kill, freeze and start again.
 pub struct Server {
@@ -38,15 +39,6 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// A port that nobody listens on.
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-pub fn free_udp_port() -> u16 {
-    UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 #[track_caller]

@@ -19,6 +19,7 @@ use futures_util::stream;
 use serde_json::{Value, json};
 
 use super::bench::{KEY, Stage, asking, eventually, ingress, livekit_leg, log, service, token};
+use super::ports::free_port;
 
 /// What a service was sent: the key's header and the body.
 type Seen = Arc<Mutex<Vec<(String, Value)>>>;
@@ -221,7 +222,7 @@ fn what_is_no_http_or_breaks_off_is_named() {
         assert!(matches!(error, CredentialError::Unavailable(_)), "{error}");
         assert!(error.to_string().contains(expected), "{error}");
     }
-    let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let unused = format!("127.0.0.1:{}", free_port());
     for (address, expected) in [
         (format!("http://{unused}"), "it cannot be reached: Connection refused"),
         ("https://no-such-host.invalid".to_owned(), "it cannot be reached: "),

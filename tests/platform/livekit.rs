@@ -1,6 +1,5 @@
 //! A real LiveKit server takes the tokens that are signed here.
 
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
@@ -10,6 +9,7 @@ use futures_util::StreamExt as _;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::bench::{BOUND, Folder, Stage, eventually, livekit_leg, now_s};
+use super::ports::free_port;
 
 const API_KEY: &str = "devkey";
 const API_SECRET: &str = "a-secret-of-at-least-thirty-two-characters";
@@ -67,10 +67,6 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 fn leg(server: &Server, secret: &str) -> LegConfig {

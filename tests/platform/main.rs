@@ -6,5 +6,7 @@
 mod answers;
 mod bench;
 mod livekit;
+#[path = "../box/ports.rs"]
+mod ports;
 mod renewal;
 mod tls;

@@ -1,7 +1,7 @@
 //! A mosquitto of the test's own, and its clients.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::Value;
 
 use crate::harness::{Folder, signal, until};
+use crate::ports::free_port;
 
 pub struct Broker {
     child: Child,
@@ -132,10 +133,6 @@ fn launch(folder: &Path, port: u16) -> Child {
 fn installed(name: &str) -> String {
     let path = format!("/usr/sbin/{name}");
     if Path::new(&path).exists() { path } else { name.to_owned() }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 pub fn now_rfc3339() -> String {

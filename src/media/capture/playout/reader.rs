@@ -287,6 +287,7 @@ fn host_and_port(url: &Url) -> Option<(String, u16)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media::testkit::free_port;
 
     #[test]
     fn host_and_port_are_found_in_every_form() {
@@ -306,8 +307,7 @@ mod tests {
 
     #[test]
     fn an_unreachable_server_is_told_apart() {
-        // A port that was free a moment ago.
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let free = format!("127.0.0.1:{}", free_port());
         let table = [
             (format!("rtmp://{free}/live"), ErrorClass::ConnectionRefused),
             ("rtsp://no-such-host.invalid/cam".to_owned(), ErrorClass::UnknownHost),

@@ -5,6 +5,7 @@ use cuebox_core::director::{CaptureSource, ErrorClass, Fact};
 use gst::prelude::*;
 
 use super::stage::{FPS, Stage, assert_contiguous, failed, first_buffer};
+use crate::media::testkit::free_port;
 
 /// A two-second file of 25 fps whose pictures brighten from 20 to 216 over its length, with a tone.
 fn film(name: &str) -> String {
@@ -95,7 +96,7 @@ impl Drop for SrtServer {
 #[test]
 fn a_network_stream_is_shown_on_every_frame_with_its_sound() {
     let mut stage = Stage::open();
-    let free = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let free = free_port();
     let server = SrtServer::start(free);
     let url = Url::new(format!("srt://127.0.0.1:{free}?mode=caller&latency=50"));
     let _running = stage.start(1, CaptureSource::Network { url });
@@ -119,7 +120,7 @@ fn a_network_stream_is_shown_on_every_frame_with_its_sound() {
 fn what_cannot_be_played_is_told_with_its_class() {
     let broken = std::env::temp_dir().join(format!("cuebox-{}-broken.mp4", std::process::id()));
     std::fs::write(&broken, b"this is no film").unwrap();
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let free = format!("127.0.0.1:{}", free_port());
     let file = |path: &str| CaptureSource::File { path: path.to_owned(), repeat: true };
     let table = [
         (file("/nowhere/film.mp4"), ErrorClass::Device),

@@ -9,7 +9,7 @@ use cuebox_core::config::{LegTarget, Secret, SrtMode, SrtTarget, Url};
 use cuebox_core::director::{ErrorClass, Fact};
 
 use super::{LONG, Source, flashes_and_bursts};
-use crate::media::testkit::{Folder, eventually};
+use crate::media::testkit::{Folder, eventually, free_port};
 
 const PASSPHRASE: &str = "0123456789abc";
 
@@ -62,10 +62,6 @@ impl Drop for Receiver {
         let _ = self.tool.kill();
         let _ = self.tool.wait();
     }
-}
-
-fn free_port() -> u16 {
-    UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 fn target(url: &str, mode: SrtMode, passphrase: Option<&str>) -> LegTarget {
@@ -129,7 +125,7 @@ fn a_receiver_that_closes_is_seen_at_once_and_one_that_vanishes_as_progress_that
         }
         since.elapsed() > Duration::from_secs(1)
     });
-    assert!(still && since.duration_since(began) < Duration::from_secs(1), "{:?}", since.duration_since(began));
+    assert!(still && since.duration_since(began) < Duration::from_millis(2_500), "{:?}", since.duration_since(began));
     receiver.signal("-CONT");
     assert!(eventually(LONG, || leg.reporter.total() > last), "it went on");
 
@@ -137,7 +133,7 @@ fn a_receiver_that_closes_is_seen_at_once_and_one_that_vanishes_as_progress_that
     let began = Instant::now();
     let (class, why) = source.failed();
     assert_eq!(class, ErrorClass::NetworkLost, "{why}");
-    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     drop(receiver);
 
     let receiver = Receiver::listening(port, "");
@@ -187,5 +183,5 @@ fn a_listener_waits_for_its_caller_and_for_the_next() {
     let began = Instant::now();
     leg.stop();
     ended.recv_timeout(LONG).unwrap();
-    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(6), "{:?}", began.elapsed());
 }

@@ -1,6 +1,5 @@
 //! WHIP against a LiveKit server's own endpoint; the server itself is asked what it gets.
 
-use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use cuebox_core::config::{LegTarget, Secret, TokenSource, Url, WhipTarget};
@@ -9,7 +8,7 @@ use cuebox_core::director::ErrorClass;
 
 use super::{LONG, Source};
 use crate::media::publish::livekit::tests::server::{Server, token};
-use crate::media::testkit::eventually;
+use crate::media::testkit::{eventually, free_port};
 
 const ROOM: &str = "whip-room";
 const IDENTITY: &str = "hall-1";
@@ -45,8 +44,8 @@ fn a_whip_server_gets_picture_and_sound_and_hears_the_farewell() {
     let began = Instant::now();
     leg.stop();
     ended.recv_timeout(LONG).unwrap();
-    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
-    assert!(eventually(Duration::from_secs(2), || server.participant(ROOM, IDENTITY).is_none()), "it left at once");
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert!(eventually(Duration::from_secs(5), || server.participant(ROOM, IDENTITY).is_none()), "it left at once");
     assert!(source.stage.context.gauges.lock().unwrap().legs.is_empty());
 }
 
@@ -68,7 +67,7 @@ fn a_whip_server_that_dies_shows_as_progress_that_ends_and_is_published_to_again
         since.elapsed() > Duration::from_secs(1)
     });
     let moved_for = since.duration_since(began);
-    assert!(quiet && moved_for < Duration::from_secs(1), "{moved_for:?}");
+    assert!(quiet && moved_for < Duration::from_millis(2_500), "{moved_for:?}");
     leg.stop();
     ended.recv_timeout(LONG).unwrap();
     server.restart();
@@ -81,7 +80,7 @@ fn a_whip_server_that_dies_shows_as_progress_that_ends_and_is_published_to_again
 #[test]
 fn what_is_wrong_with_a_whip_server_is_told_apart() {
     let server = Server::start();
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let nobody = free_port();
     let good = || Some(token(IDENTITY, ROOM, 600));
     let table = [
         (target(&endpoint(&server), Some(token(IDENTITY, ROOM, -60))), ErrorClass::Unauthorised),

@@ -12,7 +12,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::LONG;
-use crate::media::testkit::{Folder, eventually};
+use crate::media::testkit::{Folder, eventually, free_port};
 
 const KEY: &str = "testkey";
 const SECRET: &str = "a-secret-of-the-tests-that-is-long-enough";
@@ -64,16 +64,11 @@ fn own_address() -> Ipv4Addr {
     }
 }
 
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 impl Server {
     pub fn start() -> Self {
         let folder = Folder::new("livekit");
         let address = own_address();
-        let (port, tcp) = (free_port(), free_port());
-        let udp = UdpSocket::bind("0.0.0.0:0").unwrap().local_addr().unwrap().port();
+        let (port, tcp, udp) = (free_port(), free_port(), free_port());
         let config = format!(
             "port: {port}\nbind_addresses: [\"127.0.0.1\"]\nkeys: {{ {KEY}: {SECRET} }}\n\
              rtc: {{ tcp_port: {tcp}, udp_port: {udp}, node_ip: {address}, use_external_ip: false }}\n"
