@@ -197,6 +197,16 @@ impl Pins {
     }
 }
 
+impl Drop for Pins {
+    /// A lamp that stays lit when nobody minds it any more would lie.
+    fn drop(&mut self) {
+        for led in self.red.iter_mut().chain(&mut self.green) {
+            // A chip that is gone does not need it.
+            let _ = led.set_low();
+        }
+    }
+}
+
 fn leds(chip: &std::path::Path, offsets: &[u32]) -> Result<Vec<Led>, gpiocdev::Error> {
     if offsets.is_empty() {
         return Ok(Vec::new());
