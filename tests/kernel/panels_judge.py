@@ -188,6 +188,13 @@ class Judge:
         self.expect(self.looked >= 7, f"the keys could be looked at {self.looked} times")
         self.expect(len(delays) >= len(self.presses) * 0.8, f"{len(delays)} times red for {len(self.presses)} presses")
 
+    def listed(self, out):
+        with open(os.path.join(out, "devices.json")) as file:
+            kinds = {panel["kind"]: panel for panel in json.load(file)["panels"]}
+        self.expect(set(kinds) == {"gpio", "keypad", "serial", "stream_deck"}, f"cuebox devices lists {sorted(kinds)}")
+        serial = kinds.get("serial", {}).get("device")
+        self.expect(serial == "usb:2e8a:000a:CB0002", f"cuebox devices calls the serial panel {serial}")
+
     def path(self, entry):
         return os.path.join(self.panels, "pictures", entry["picture"])
 
@@ -201,6 +208,7 @@ def main():
     judge = Judge(sys.argv[1])
     judge.switches()
     judge.deck()
+    judge.listed(sys.argv[1])
     print("\n".join(judge.problems))
     sys.exit(bool(judge.problems))
 

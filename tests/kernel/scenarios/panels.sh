@@ -49,6 +49,7 @@ guest() {
   pause 1
   ctl show stop || die "show stop"
   wait_for 30 "the show is over" is 's["show"] is None and s["recording"]["state"] == "idle"'
+  "$cuebox" devices --json --config "$config" >/out/devices.json || die "cuebox devices"
   stop_cuebox
   wait_for 5 "the deck is dark" shows deck " brightness=0 "
   taken "pad=False keyboard=False"
