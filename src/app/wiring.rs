@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cuebox_core::board::Board;
-use cuebox_core::command::{Answer, Envelope};
+use cuebox_core::command::{Answer, Envelope, Origin};
 use cuebox_core::config::HttpConfig;
 use cuebox_core::director::{Director, Event};
 use cuebox_core::document::{Life, Snapshot};
@@ -101,6 +101,7 @@ pub fn start(job: Job) -> Result<Cycle, RunError> {
         snapshots,
         banner,
         reload: job.reload,
+        change: job.patch,
         faults,
         given: None,
         shown,
@@ -136,6 +137,20 @@ impl Surfaces {
         }
         self.console = Some(Console::start(&self.http, self.deps.clone())?);
         Ok(())
+    }
+
+    /// Tells whoever sent a command of this origin, from any thread.
+    pub fn answerer(&self, origin: Origin) -> Box<dyn FnOnce(&CommandId, Answer) + Send> {
+        let (answers, remote) = (self.answers.clone(), self.remote.as_ref().map(Remote::answers));
+        Box::new(move |id, answer| match origin {
+            Origin::Local | Origin::Http => answers.resolve(id, answer),
+            Origin::Mqtt => {
+                if let Some(remote) = remote {
+                    remote.resolve(id, answer);
+                }
+            }
+            Origin::Panel => {}
+        })
     }
 
     pub fn answer_mqtt(&self, id: &CommandId, answer: Answer) {

@@ -2,5 +2,6 @@
 
 pub mod board;
 pub mod clock;
+pub mod doctor;
 pub mod journal;
 pub mod logging;
