@@ -17,6 +17,7 @@ mod bare;
 mod bare_air;
 mod cut;
 mod failover;
+mod hands;
 mod meter;
 mod service;
 
@@ -32,6 +33,8 @@ mod lab;
 #[allow(dead_code, reason = "shared with the tests of the box")]
 #[path = "../../tests/box/marks.rs"]
 mod marks;
+#[path = "../../tests/box/ports.rs"]
+mod ports;
 #[allow(dead_code, reason = "shared with the wire tests")]
 #[path = "../../tests/wire/seen.rs"]
 mod seen;
@@ -62,8 +65,20 @@ fn main() {
     }
 }
 
-const FIGURES: &[&str] =
-    &["cpu", "inputs", "cut", "failover", "start", "latency", "join", "legs", "outages", "reconnects"];
+const FIGURES: &[&str] = &[
+    "cpu",
+    "inputs",
+    "cut",
+    "failover",
+    "serial",
+    "mqtt",
+    "start",
+    "latency",
+    "join",
+    "legs",
+    "outages",
+    "reconnects",
+];
 
 fn all() {
     println!("| figure | reach | measured | reference, same run |");
@@ -77,6 +92,8 @@ fn one(figure: &str) {
         "inputs" => service::inputs(),
         "cut" => cut::latency(),
         "failover" => failover::gap(),
+        "serial" => hands::serial(),
+        "mqtt" => hands::mqtt(),
         "start" => service::start(),
         "latency" => air::latency(),
         "join" => air::join(),
