@@ -78,7 +78,7 @@ impl Finding {
 pub fn need_bytes_per_s(config: &Config) -> u64 {
     let tracks = u64::from(config.record.program)
         + if config.record.slots { u64::try_from(config.slots.len()).unwrap_or_default() } else { 0 };
-    tracks * (config.program.video_bitrate_bps + u64::from(config.program.audio_bitrate_bps)) / 8
+    tracks * (config.program.video_bitrate_bps + config.program.audio_bitrate_bps) / 8
 }
 
 /// Everything that was looked at, what is wrong first.

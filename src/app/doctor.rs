@@ -25,7 +25,7 @@ pub fn examine(config: &Config, config_problem: Option<String>) -> Vec<Finding> 
         Source::V4l2 { port } => port.as_ref(),
         Source::Test { .. } | Source::File { .. } | Source::Network { .. } => None,
     });
-    let empty_ports = ports.filter(|port| !is_there(*port)).map(ToString::to_string).collect();
+    let empty_ports = ports.filter(|port| !is_there(port)).map(ToString::to_string).collect();
     let facts = Facts {
         config_problem,
         missing_elements: missing.iter().map(ToString::to_string).collect(),

@@ -140,9 +140,9 @@ impl Surfaces {
     }
 
     /// Tells whoever sent a command of this origin, from any thread.
-    pub fn answerer(&self, origin: Origin) -> Box<dyn FnOnce(&CommandId, Answer) + Send> {
+    pub fn answerer(&self, origin: Origin) -> impl FnOnce(&CommandId, Answer) + Send + use<> {
         let (answers, remote) = (self.answers.clone(), self.remote.as_ref().map(Remote::answers));
-        Box::new(move |id, answer| match origin {
+        move |id: &CommandId, answer| match origin {
             Origin::Local | Origin::Http => answers.resolve(id, answer),
             Origin::Mqtt => {
                 if let Some(remote) = remote {
@@ -150,7 +150,7 @@ impl Surfaces {
                 }
             }
             Origin::Panel => {}
-        })
+        }
     }
 
     pub fn answer_mqtt(&self, id: &CommandId, answer: Answer) {
