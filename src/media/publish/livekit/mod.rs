@@ -8,6 +8,7 @@
 //! | [`shared`] | what the two tell each other |
 //! | [`line`] | the way to the server: a socket, or tries to have one again |
 //! | [`room`] | what the server's messages mean, pure |
+//! | [`negotiation`] | which answer belongs to which offer, pure |
 //! | [`socket`] | the WebSocket they come on |
 //! | [`announce`] | what viewers are told of the camera |
 //! | [`failures`] | what a refusal means |
@@ -20,6 +21,7 @@ mod announce;
 mod failures;
 pub mod gauge;
 mod line;
+mod negotiation;
 mod room;
 mod session;
 mod shared;

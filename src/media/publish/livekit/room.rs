@@ -22,7 +22,11 @@ const MAX_EARLY: usize = 64;
 #[derive(Debug)]
 pub enum Act {
     /// Give it to the connection.
-    Answer(String),
+    Answer {
+        /// Of the offer.
+        number: u32,
+        sdp: String,
+    },
     Candidate {
         line: u32,
         text: String,
@@ -137,7 +141,7 @@ impl Room {
                 self.answered = true;
                 let early = std::mem::take(&mut self.early);
                 let early = early.into_iter().map(|(line, text)| Act::Candidate { line, text });
-                std::iter::once(Act::Answer(answer.sdp)).chain(early).collect()
+                std::iter::once(Act::Answer { number: answer.id, sdp: answer.sdp }).chain(early).collect()
             }
             Response::Trickle(trickle) if trickle.target() == proto::SignalTarget::Publisher => self.trickle(&trickle),
             Response::Update(update) => self.update(&update.participants),

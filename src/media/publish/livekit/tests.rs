@@ -1,6 +1,7 @@
 //! Against a real LiveKit server; who watches is the wire tests' business, here the server itself is asked.
 
 mod fuzz;
+mod repeater;
 pub mod server;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use crate::media::actor::Actor;
 use crate::media::links::Link;
 use crate::media::plan::Wish;
 use crate::media::testkit::{Feed, Stage, bursts, eventually, free_port, pictures};
+use repeater::Repeater;
 use server::{Proxy, Server, token};
 
 const LONG: Duration = Duration::from_secs(30);
@@ -311,6 +313,33 @@ fn slots_are_published_beside_the_program_and_withdrawn() {
         let before = leg.reporter.total();
         assert!(eventually(LONG, || leg.reporter.total() > before + 10_000), "{slots:?}");
     }
+    assert!(!source.stage.facts.iter().any(|(_, fact)| matches!(fact, Fact::Failed { .. })));
+    leg.stop();
+}
+
+#[test]
+fn answers_that_come_twice_and_late_change_nothing() {
+    let server = Server::start();
+    let line = Repeater::start(server.port);
+    let mut source = Source::new(&line.url(), &token(IDENTITY, ROOM, 600));
+    source.encode(EncodeJob::SlotStream(slot(1)), Link::SlotPicture(slot(1)), Link::SlotSound(slot(1)));
+    let (leg, _ended) = source.start();
+    source.connected();
+    let before = server.participant(ROOM, IDENTITY).unwrap()["sid"].clone();
+    for round in 1..=4 {
+        if round % 2 == 1 {
+            source.leg.slots.insert(slot(1), "Altar".to_owned());
+        } else {
+            source.leg.slots.clear();
+        }
+        leg.update(source.wish());
+        let tracks = if round % 2 == 1 { 4 } else { 2 };
+        assert!(eventually(LONG, || server.tracks(ROOM, IDENTITY).len() == tracks), "round {round}");
+        let sent = leg.reporter.total();
+        assert!(eventually(LONG, || leg.reporter.total() > sent + 10_000), "round {round}");
+    }
+    assert!(eventually(LONG, || line.copies() >= 9), "{} copies", line.copies());
+    assert_eq!(server.participant(ROOM, IDENTITY).unwrap()["sid"], before);
     assert!(!source.stage.facts.iter().any(|(_, fact)| matches!(fact, Fact::Failed { .. })));
     leg.stop();
 }

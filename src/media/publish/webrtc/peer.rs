@@ -137,9 +137,17 @@ impl Peer {
             match (text, bin.upgrade()) {
                 (Ok((offer, text)), Some(bin)) => {
                     kept.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&text);
+                    let complain = tell.clone();
+                    let taken = gst::Promise::with_change_func(move |reply| {
+                        if let Ok(Some(reply)) = reply
+                            && reply.has_field("error")
+                        {
+                            complain(News::Refused(format!("our own offer is not taken: {}", complaint(Some(reply)))));
+                        }
+                    });
                     // In this order: an answer that comes at once finds the offer taken. What is set here begins after
                     // this call, so that no candidate overtakes the offer.
-                    bin.emit_by_name::<()>("set-local-description", &[&offer, &None::<gst::Promise>]);
+                    bin.emit_by_name::<()>("set-local-description", &[&offer, &taken]);
                     // In a bundle the section's port says nothing; yet LiveKit takes a zero for a refusal.
                     tell(News::Offered(text.replace("m=application 0 ", "m=application 9 ")));
                 }
