@@ -36,12 +36,12 @@ use cuebox_core::director::{self, EncodeJob, ErrorClass, Medium, OnAir};
 use cuebox_core::ids::SlotId;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
-use super::webrtc::{Peer, SoundTrack, VideoTrack};
+use super::webrtc::{Listener, Peer, SoundTrack, VideoTrack};
 use crate::media::actor::{Failure, Handled, Mailbox, Part};
 use crate::media::links::Link;
 use crate::media::plan::Wish;
 use crate::media::{Context, Reporter};
-use shared::{Announced, Order, Setup, Shared};
+use shared::{Announced, Approach, Order, Setup, Shared};
 
 /// A goodbye that takes longer is left unsaid.
 const FAREWELL_LIMIT: Duration = Duration::from_millis(700);
@@ -56,6 +56,8 @@ const MAX_PAIRS: u32 = 60;
 struct LivekitPart {
     pipeline: gst::Pipeline,
     peer: Peer,
+    /// Where the server opens a connection of its own.
+    listener: Option<Listener>,
     context: Context,
     publish: Publish,
     shared: Arc<Shared>,
@@ -116,6 +118,7 @@ pub fn build(
     let mut part = LivekitPart {
         pipeline,
         peer,
+        listener: None,
         context: context.clone(),
         publish: target.publish,
         shared,
@@ -197,6 +200,31 @@ impl LivekitPart {
     fn tell(&self, order: Order) {
         // Refused only when the session has ended, and said why.
         let _ = self.orders.send(order);
+    }
+
+    /// The server opens a connection of its own, or goes on with it.
+    fn listen(&mut self, approach: Approach) -> Result<(), Failure> {
+        match (approach, &self.listener) {
+            (Approach::Offer { number, sdp, .. }, Some(listener)) => listener.offered(number, &sdp),
+            (Approach::Offer { number, sdp, servers }, None) => {
+                let orders = self.orders.clone();
+                let say = Arc::new(move |reply| {
+                    // Refused only when the session has ended.
+                    let _ = orders.send(Order::Reply(reply));
+                });
+                let listener = Listener::add(&self.pipeline, &servers, say)?;
+                listener.offered(number, &sdp);
+                self.listener = Some(listener);
+            }
+            (Approach::Candidate { line, text }, Some(listener)) => {
+                if !listener.candidate(line, &text) {
+                    tracing::debug!("a candidate of the server makes no sense");
+                }
+            }
+            // Of no offer.
+            (Approach::Candidate { .. }, None) => {}
+        }
+        Ok(())
     }
 
     /// Makes the tracks of slots those that are wished, and tells the session of all there are.
@@ -283,6 +311,9 @@ impl Part for LivekitPart {
     fn nudged(&mut self) -> Result<(), Failure> {
         if let Some(failure) = self.shared.failure() {
             return Err(failure);
+        }
+        for approach in self.shared.approaches() {
+            self.listen(approach)?;
         }
         if self.shared.is_connected() && !self.sending {
             self.sending = true;

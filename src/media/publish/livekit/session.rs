@@ -67,6 +67,7 @@ struct Session {
     began: Instant,
     broken: Option<(Instant, Failure)>,
     negotiation: Negotiation,
+    servers: Vec<IceServer>,
 }
 
 /// Starts the thread.
@@ -115,6 +116,7 @@ async fn live(setup: Setup, credentials: Credentials) -> Result<(), Failure> {
         began: Instant::now(),
         broken: None,
         negotiation: Negotiation::default(),
+        servers: Vec::new(),
     };
     let joining = door.join();
     tokio::pin!(joining);
@@ -154,7 +156,8 @@ impl Session {
             Duration::from_secs(value.clamp(*bounds.start(), *bounds.end()).unsigned_abs().into())
         };
         self.ping_limit = bounded(join.ping_timeout, PING_LIMIT_S);
-        self.setup.peer.use_servers(&ice_servers(join, &self.setup.target));
+        self.servers = ice_servers(join, &self.setup.target);
+        self.setup.peer.use_servers(&self.servers);
         self.setup.peer.open_channel(announce::CHANNEL)?;
         self.perform(acts)?;
         self.describe().await;

@@ -1,6 +1,7 @@
 //! Against a real LiveKit server; who watches is the wire tests' business, here the server itself is asked.
 
 mod fuzz;
+mod listening;
 mod repeater;
 pub mod server;
 

@@ -9,6 +9,8 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`peer`] | the connection: offer, answer, candidates, state, data channel |
+//! | [`listener`] | a connection that the server opens, and nothing comes on |
+//! | [`ice`] | STUN and TURN servers |
 //! | [`tracks`] | pictures and sound into the connection, muted, started and stopped |
 //! | [`feedback`] | what the other side acknowledged, lost, and how far away it is |
 //! | [`sdp`] | reads session descriptions and candidates of strangers, pure |
@@ -19,9 +21,13 @@
 //! be passed on, not acted on.
 
 pub mod feedback;
+pub mod ice;
+pub mod listener;
 pub mod peer;
 pub mod sdp;
 pub mod tracks;
 
-pub use peer::{Connection, IceServer, News, Peer};
+pub use ice::IceServer;
+pub use listener::{Listener, Reply};
+pub use peer::{Connection, News, Peer};
 pub use tracks::{SoundTrack, VideoTrack};

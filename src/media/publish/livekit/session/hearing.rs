@@ -11,7 +11,8 @@ use super::{SILENT, Session, unix_ms};
 use crate::media::actor::Failure;
 use crate::media::publish::livekit::line::{Heard, Signal};
 use crate::media::publish::livekit::room::Act;
-use crate::media::publish::webrtc::{Connection, News};
+use crate::media::publish::livekit::shared::Approach;
+use crate::media::publish::webrtc::{Connection, News, Reply};
 
 impl Session {
     pub(super) async fn heard(&mut self, heard: Heard) -> Result<(), Failure> {
@@ -65,10 +66,7 @@ impl Session {
                 self.ask().await;
             }
             News::Candidate { line, text } => {
-                let init = serde_json::json!({ "candidate": text, "sdpMLineIndex": line, "sdpMid": null });
-                let target = proto::SignalTarget::Publisher.into();
-                let trickle = proto::TrickleRequest { candidate_init: init.to_string(), target, r#final: false };
-                self.send(Request::Trickle(trickle)).await;
+                self.send(trickle(proto::SignalTarget::Publisher, line, &text)).await;
             }
             News::Answered => {
                 if self.negotiation.taken() {
@@ -91,6 +89,23 @@ impl Session {
         Ok(())
     }
 
+    /// Of the connection that the server opened. The box wants nothing from it; but where a token allows to listen, the
+    /// server counts a participant as arrived by it, and sends away within a minute whoever has not.
+    pub(super) async fn replied(&mut self, reply: Reply) {
+        match reply {
+            Reply::Answer { number: id, sdp } => {
+                let r#type = "answer".to_owned();
+                self.send(Request::Answer(proto::SessionDescription { r#type, sdp, id, ..Default::default() })).await;
+            }
+            Reply::Candidate { line, text } => {
+                self.send(trickle(proto::SignalTarget::Subscriber, line, &text)).await;
+            }
+            Reply::Refused(why) => {
+                tracing::warn!(leg = %self.setup.leg.name, why, "the server's own connection is not taken");
+            }
+        }
+    }
+
     /// Media is lost. Whoever is sent away loses it as well, and hears why a moment later.
     pub(super) fn break_off(&mut self, failure: Failure) {
         self.broken.get_or_insert((Instant::now(), failure));
@@ -111,6 +126,15 @@ impl Session {
                     if !self.setup.peer.candidate(line, &text) {
                         tracing::debug!(leg = %self.setup.leg.name, "a candidate of the server makes no sense");
                     }
+                }
+                Act::Offered { number, sdp } => {
+                    let servers = self.servers.clone();
+                    self.setup.shared.approach(Approach::Offer { number, sdp, servers });
+                    self.setup.mailbox.nudge();
+                }
+                Act::Approached { line, text } => {
+                    self.setup.shared.approach(Approach::Candidate { line, text });
+                    self.setup.mailbox.nudge();
                 }
                 Act::Refreshed(token) => {
                     self.door.token = Secret::new(token.clone());
@@ -145,4 +169,9 @@ impl Session {
         self.setup.shared.connect();
         self.setup.mailbox.nudge();
     }
+}
+
+fn trickle(target: proto::SignalTarget, line: u32, text: &str) -> Request {
+    let init = serde_json::json!({ "candidate": text, "sdpMLineIndex": line, "sdpMid": null });
+    Request::Trickle(proto::TrickleRequest { candidate_init: init.to_string(), target: target.into(), r#final: false })
 }

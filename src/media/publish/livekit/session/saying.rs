@@ -16,6 +16,7 @@ impl Session {
     pub(super) async fn order(&mut self, order: Order) -> Result<(), Failure> {
         match order {
             Order::News(news) => self.news(news).await?,
+            Order::Reply(reply) => self.replied(reply).await,
             Order::OnAir(on_air) => {
                 self.on_air = on_air;
                 self.announce(&[]);

@@ -25,7 +25,7 @@ pub struct Server {
     _folder: Folder,
 }
 
-/// What the box joins with; `ttl_s` may lie in the past.
+/// What the box joins with, and may listen by; `ttl_s` may lie in the past.
 pub fn token(identity: &str, room: &str, ttl_s: i64) -> String {
     sign(identity, &json!({ "roomJoin": true, "room": room, "canUpdateOwnMetadata": true }), ttl_s)
 }
@@ -134,6 +134,13 @@ impl Server {
 
     pub fn remove(&self, room: &str, identity: &str) {
         self.call("RemoveParticipant", &json!({ "room": room, "identity": identity })).unwrap();
+    }
+
+    /// Makes `identity` get what `other` publishes.
+    pub fn subscribe(&self, room: &str, identity: &str, other: &str) {
+        let sids: Vec<Value> = self.tracks(room, other).into_iter().map(|it| it["sid"].clone()).collect();
+        let asked = json!({ "room": room, "identity": identity, "trackSids": sids, "subscribe": true });
+        self.call("UpdateSubscriptions", &asked).unwrap();
     }
 
     pub fn delete(&self, room: &str) {
