@@ -29,7 +29,6 @@ use cuebox_core::director::{ErrorClass, OnAir};
 use livekit_protocol as proto;
 use proto::signal_request::Message as Request;
 
-use super::gauge::Gauge;
 use super::line::{Signal, hear};
 use super::negotiation::Negotiation;
 use super::room::Room;
@@ -37,7 +36,7 @@ use super::shared::{Announced, Order, Setup};
 use super::socket::{Door, Socket};
 use super::{announce, failures};
 use crate::media::actor::Failure;
-use crate::media::publish::webrtc::IceServer;
+use crate::media::publish::webrtc::{Gauge, IceServer, tunnel};
 
 /// From the welcome to media.
 const CONNECT_LIMIT: Duration = Duration::from_secs(12);
@@ -79,8 +78,7 @@ pub fn start(setup: Setup) -> std::io::Result<()> {
             Ok(Err(failure)) => failure,
             Err(_) => Failure::internal("the session with the LiveKit server panicked"),
         };
-        shared.fail(failure);
-        mailbox.nudge();
+        shared.outcome.fail(failure, &mailbox);
     })?;
     Ok(())
 }
@@ -156,7 +154,8 @@ impl Session {
             Duration::from_secs(value.clamp(*bounds.start(), *bounds.end()).unsigned_abs().into())
         };
         self.ping_limit = bounded(join.ping_timeout, PING_LIMIT_S);
-        self.servers = ice_servers(join, &self.setup.target);
+        let servers = ice_servers(join, &self.setup.target);
+        self.servers = tunnel::through(&servers, self.door.ca_file.as_deref()).await;
         self.setup.peer.use_servers(&self.servers);
         self.setup.peer.open_channel(announce::CHANNEL)?;
         self.perform(acts)?;

@@ -9,6 +9,7 @@ use cuebox_core::director::{Medium, OnAir};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::media::actor::{Failure, Mailbox};
+use crate::media::publish::outcome::Outcome;
 use crate::media::publish::webrtc::{IceServer, News, Peer, Reply};
 use crate::media::{Context, Reporter};
 
@@ -52,8 +53,7 @@ const MAX_APPROACHES: usize = 256;
 /// What the session tells its part.
 #[derive(Default)]
 pub struct Shared {
-    /// The first thing that went wrong.
-    failure: Mutex<Option<Failure>>,
+    pub outcome: Outcome,
     connected: AtomicBool,
     /// Ids of tracks that the host muted.
     muted: Mutex<BTreeSet<String>>,
@@ -61,14 +61,6 @@ pub struct Shared {
 }
 
 impl Shared {
-    pub fn fail(&self, failure: Failure) {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
-    }
-
-    pub fn failure(&self) -> Option<Failure> {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-
     pub fn is_connected(&self) -> bool {
         self.connected.load(Ordering::Acquire)
     }

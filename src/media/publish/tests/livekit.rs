@@ -146,17 +146,6 @@ impl Server {
     pub fn delete(&self, room: &str) {
         self.call("DeleteRoom", &json!({ "room": room })).unwrap();
     }
-
-    /// Somebody else joins with the same name.
-    pub fn impersonate(&self, room: &str, identity: &str) {
-        let door = super::super::socket::Door {
-            url: cuebox_core::config::Url::new(self.url()),
-            token: cuebox_core::config::Secret::new(token(identity, room, 60)),
-            ca_file: None,
-        };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        assert!(runtime.block_on(door.join()).is_ok());
-    }
 }
 
 impl Drop for Server {

@@ -2,6 +2,10 @@
 
 use gst::prelude::*;
 
+/// TURN in TLS, where no port is named.
+const TURNS_PORT: u16 = 5_349;
+const TURN_PORT: u16 = 3_478;
+
 /// Where candidates beside the machine's own addresses come from.
 #[derive(Clone, PartialEq, Eq)]
 pub struct IceServer {
@@ -19,6 +23,18 @@ impl IceServer {
         let (login, place) = rest.rsplit_once('@').unwrap_or(("", rest));
         let (username, credential) = login.split_once(':').unwrap_or((login, ""));
         Self { url: format!("{scheme}:{place}"), username: username.to_owned(), credential: credential.to_owned() }
+    }
+
+    /// Host and port of a TURN server that is spoken to in TLS; `None`: any other.
+    pub fn tls_place(&self) -> Option<(&str, u16)> {
+        let (scheme, rest) = self.url.split_once(':')?;
+        let place = rest.trim_start_matches("//").split('?').next()?;
+        let (host, port) = match place.rsplit_once(':').filter(|_| !place.ends_with(']')) {
+            Some((host, port)) => (host, port.parse().ok()?),
+            None => (place, TURNS_PORT),
+        };
+        let host = host.trim_matches(['[', ']']);
+        (scheme.eq_ignore_ascii_case("turns") && !host.is_empty()).then_some((host, port))
     }
 }
 
@@ -47,20 +63,19 @@ fn sdp_server(server: &IceServer) -> Option<Server> {
     let (scheme, rest) = server.url.split_once(':')?;
     let rest = rest.trim_start_matches("//");
     let (place, query) = rest.split_once('?').map_or((rest, None), |(place, query)| (place, Some(query)));
-    let tls = scheme.eq_ignore_ascii_case("turns");
     if place.is_empty() || !place.chars().all(|it| it.is_ascii_alphanumeric() || ".-:[]_".contains(it)) {
         return None;
     }
     let has_port = place.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok() && !place.ends_with(']'));
-    let default = if tls { 5_349 } else { 3_478 };
-    let place = if has_port { place.to_owned() } else { format!("{place}:{default}") };
+    let place = if has_port { place.to_owned() } else { format!("{place}:{TURN_PORT}") };
     match scheme.to_ascii_lowercase().as_str() {
         "stun" => Some(Server::Stun(format!("stun://{place}"))),
-        scheme @ ("turn" | "turns") => {
+        // Those in TLS come through a tunnel, as this kind.
+        "turn" => {
             let (user, password) = (escaped(&server.username), escaped(&server.credential));
             let query = query.filter(|it| ["transport=udp", "transport=tcp"].contains(it));
             let query = query.map(|it| format!("?{it}")).unwrap_or_default();
-            Some(Server::Turn(format!("{scheme}://{user}:{password}@{place}{query}")))
+            Some(Server::Turn(format!("turn://{user}:{password}@{place}{query}")))
         }
         _ => None,
     }
@@ -76,4 +91,27 @@ fn escaped(text: &str) -> String {
         }
     }
     escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_in_tls_are_known_by_their_scheme_with_host_and_port() {
+        let server = |url: &str| IceServer { url: url.to_owned(), username: String::new(), credential: String::new() };
+        let table = [
+            ("turns:turn.example:443?transport=tcp", Some(("turn.example", 443))),
+            ("TURNS://turn.example", Some(("turn.example", 5_349))),
+            ("turns:[2001:db8::1]:443", Some(("2001:db8::1", 443))),
+            ("turns:[2001:db8::1]", Some(("2001:db8::1", 5_349))),
+            ("turns:turn.example:x", None),
+            ("turns:", None),
+            ("turn:turn.example:443?transport=tcp", None),
+            ("nonsense", None),
+        ];
+        for (url, expected) in table {
+            assert_eq!(server(url).tls_place(), expected, "{url}");
+        }
+    }
 }
