@@ -20,6 +20,7 @@ mod inputs;
 mod kill;
 mod marks;
 mod mqtt;
+mod nginx;
 mod panel;
 mod ports;
 mod rtmp;
