@@ -33,6 +33,9 @@ mod lab;
 #[allow(dead_code, reason = "shared with the tests of the box")]
 #[path = "../../tests/box/marks.rs"]
 mod marks;
+#[allow(dead_code, reason = "shared with the tests of the box")]
+#[path = "../../tests/box/nginx.rs"]
+mod nginx;
 #[path = "../../tests/box/ports.rs"]
 mod ports;
 #[allow(dead_code, reason = "shared with the wire tests")]

@@ -9,8 +9,12 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`peer`] | the connection: offer, answer, candidates, state, data channel |
+//! | [`listener`] | a connection that the server opens, and nothing comes on |
+//! | [`ice`] | STUN and TURN servers |
+//! | [`tunnel`] | TURN in TLS |
 //! | [`tracks`] | pictures and sound into the connection, muted, started and stopped |
 //! | [`feedback`] | what the other side acknowledged, lost, and how far away it is |
+//! | [`gauge`] | what is told of it |
 //! | [`sdp`] | reads session descriptions and candidates of strangers, pure |
 //!
 //! A sender's way: [`Peer::new`] in a pipeline, tracks added, the pipeline plays, [`Peer::offer`]; the offer comes as
@@ -19,9 +23,54 @@
 //! be passed on, not acted on.
 
 pub mod feedback;
+pub mod gauge;
+pub mod ice;
+pub mod listener;
 pub mod peer;
 pub mod sdp;
 pub mod tracks;
+pub mod tunnel;
 
-pub use peer::{Connection, IceServer, News, Peer};
+pub use gauge::Gauge;
+pub use ice::IceServer;
+pub use listener::{Listener, Reply};
+pub use peer::{Connection, News, Peer};
 pub use tracks::{SoundTrack, VideoTrack};
+
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
+use cuebox_core::director::{EncodeJob, ErrorClass};
+
+use crate::media::Context;
+use crate::media::actor::Failure;
+
+/// What the network is believed to carry when no encode runs yet that says how much it makes.
+const START_BPS: u64 = 2_000_000;
+/// A goodbye that takes longer is left unsaid.
+const FAREWELL_LIMIT: Duration = Duration::from_millis(700);
+
+/// What the network is believed to carry until it tells.
+pub fn start_bps(context: &Context) -> u64 {
+    let mut now = None;
+    context.gauge(|gauges| now = gauges.encodes.get(&EncodeJob::Stream.to_string()).copied());
+    now.filter(|bps| *bps > 0).map_or(START_BPS, |bps| bps + bps / 2)
+}
+
+/// What an error of the pipeline means.
+pub fn failure(message: &gst::Message) -> Option<Failure> {
+    let gst::MessageView::Error(error) = message.view() else { return None };
+    let class = match error.error().kind::<gst::ResourceError>() {
+        Some(_) => ErrorClass::NetworkLost,
+        None => crate::media::bus::class(&error.error()),
+    };
+    Some(Failure::new(class, error.error().message()))
+}
+
+/// Waits until the session has said goodbye.
+pub fn hear_farewell(said: &Receiver<()>) {
+    let _ = said.recv_timeout(FAREWELL_LIMIT);
+}
+
+#[cfg(test)]
+mod tests;
