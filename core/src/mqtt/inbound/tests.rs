@@ -187,7 +187,7 @@ impl Random {
 
 /// How many messages; `CUEBOX_FUZZ_INPUTS` asks for more than a test run has time for.
 fn inputs() -> u64 {
-    std::env::var("CUEBOX_FUZZ_INPUTS").ok().and_then(|count| count.parse().ok()).unwrap_or(60_000)
+    option_env!("CUEBOX_FUZZ_INPUTS").and_then(|count| count.parse().ok()).unwrap_or(60_000)
 }
 
 /// A payload that was good before some of its bytes were changed, cut off or repeated.
