@@ -25,5 +25,6 @@ mod panel;
 mod ports;
 mod rtmp;
 mod servers;
+mod service;
 mod shows;
 mod tsl;
