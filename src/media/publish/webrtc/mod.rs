@@ -15,6 +15,7 @@
 //! | [`tracks`] | pictures and sound into the connection, muted, started and stopped |
 //! | [`feedback`] | what the other side acknowledged, lost, and how far away it is |
 //! | [`gauge`] | what is told of it |
+//! | [`handed`] | elements that webrtcbin asks for |
 //! | [`sdp`] | reads session descriptions and candidates of strangers, pure |
 //!
 //! A sender's way: [`Peer::new`] in a pipeline, tracks added, the pipeline plays, [`Peer::offer`]; the offer comes as
@@ -24,6 +25,7 @@
 
 pub mod feedback;
 pub mod gauge;
+mod handed;
 pub mod ice;
 pub mod listener;
 pub mod peer;

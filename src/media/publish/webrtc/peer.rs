@@ -10,6 +10,7 @@ use gst_webrtc::{
 };
 
 use super::feedback::Counters;
+use super::handed;
 use super::ice::{self, IceServer};
 use super::sdp::{self, SdpError};
 use crate::media::actor::Failure;
@@ -254,6 +255,6 @@ fn estimate(bin: &gst::Element, start_bps: u64, tell: &Tell, counters: &Arc<Coun
         estimator.connect_notify(Some("estimated-bitrate"), move |estimator, _| {
             tell(News::Estimated(u64::from(estimator.property::<u32>("estimated-bitrate"))));
         });
-        Some(estimator.to_value())
+        Some(handed::over(estimator))
     });
 }
