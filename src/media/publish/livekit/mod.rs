@@ -34,7 +34,7 @@ use cuebox_core::director::{self, EncodeJob, ErrorClass, Medium, OnAir};
 use cuebox_core::ids::SlotId;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
-use super::webrtc::{Peer, SoundTrack, VideoTrack};
+use super::webrtc::{Peer, SoundTrack, VideoTrack, start_bps};
 use crate::media::actor::{Failure, Handled, Mailbox, Part};
 use crate::media::links::Link;
 use crate::media::plan::Wish;
@@ -43,8 +43,8 @@ use shared::{Announced, Order, Setup, Shared};
 
 /// A goodbye that takes longer is left unsaid.
 const FAREWELL_LIMIT: Duration = Duration::from_millis(700);
-/// What the network is believed to carry, when no encode runs yet that says how much it makes.
-const START_BPS: u64 = 2_000_000;
+/// A picture's bits per second that the server is told of.
+const ANNOUNCED_BPS: u64 = 2_000_000;
 /// A slot's sound beside the program's.
 const SLOT_SOUND_BPS: u64 = 48_000;
 
@@ -92,7 +92,7 @@ pub fn build(
     let news = orders.clone();
     let peer = Peer::new(
         &pipeline,
-        start_bps(context),
+        start_bps(context, if target.publish == Publish::ProgramAndSlots { SlotId::MAX.into() } else { 0 }),
         Arc::new(move |it| {
             // Refused only when the session has ended.
             let _ = news.send(Order::News(it));
@@ -131,12 +131,6 @@ pub fn build(
     part.tell(Order::OnAir(wish.on_air.clone()));
     part.follow_slots(wish)?;
     Ok(Box::new(part))
-}
-
-fn start_bps(context: &Context) -> u64 {
-    let mut now = None;
-    context.gauge(|gauges| now = gauges.encodes.get(&EncodeJob::Stream.to_string()).copied());
-    now.filter(|bps| *bps > 0).map_or(START_BPS, |bps| bps + bps / 2)
 }
 
 impl Pair {
@@ -182,7 +176,7 @@ impl Pair {
             medium: Medium::Video,
             width,
             height,
-            bitrate_bps: START_BPS,
+            bitrate_bps: ANNOUNCED_BPS,
             leads,
         };
         let id = self.sound.section.id().to_owned();

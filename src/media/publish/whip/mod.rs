@@ -20,7 +20,7 @@ use cuebox_core::config::WhipTarget;
 use cuebox_core::director::{self, EncodeJob, ErrorClass};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
-use super::webrtc::{IceServer, Peer, SoundTrack, VideoTrack};
+use super::webrtc::{IceServer, Peer, SoundTrack, VideoTrack, start_bps};
 use crate::media::actor::{Failure, Handled, Mailbox, Part};
 use crate::media::links::Link;
 use crate::media::plan::Wish;
@@ -29,8 +29,6 @@ use session::{Order, Setup};
 
 /// A goodbye that takes longer is left unsaid.
 const FAREWELL_LIMIT: Duration = Duration::from_millis(700);
-/// What the network is believed to carry, when no encode runs yet that says how much it makes.
-const START_BPS: u64 = 2_000_000;
 /// Picture and sound of one origin.
 const STREAM: &str = "program";
 
@@ -73,14 +71,11 @@ pub fn build(
     let pipeline = gst::Pipeline::new();
     let (orders, inbox) = unbounded_channel();
     let news = orders.clone();
-    let mut encoded = None;
-    context.gauge(|gauges| encoded = gauges.encodes.get(&EncodeJob::Stream.to_string()).copied());
-    let start_bps = encoded.filter(|bps| *bps > 0).map_or(START_BPS, |bps| bps + bps / 2);
     let tell = Arc::new(move |it| {
         // Refused only when the session has ended.
         let _ = news.send(Order::News(it));
     });
-    let peer = Peer::new(&pipeline, start_bps, tell)?;
+    let peer = Peer::new(&pipeline, start_bps(context, 0), tell)?;
     let servers: Vec<IceServer> = target.ice_servers.iter().map(|url| IceServer::configured(url.reveal())).collect();
     peer.use_servers(&servers);
     let video = VideoTrack::add(&peer, &pipeline, STREAM)?;
