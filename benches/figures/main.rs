@@ -32,6 +32,9 @@ mod lab;
 #[allow(dead_code, reason = "shared with the tests of the box")]
 #[path = "../../tests/box/marks.rs"]
 mod marks;
+#[allow(dead_code, reason = "shared with the tests of the box")]
+#[path = "../../tests/box/nginx.rs"]
+mod nginx;
 #[allow(dead_code, reason = "shared with the wire tests")]
 #[path = "../../tests/wire/seen.rs"]
 mod seen;

@@ -5,7 +5,8 @@
 //! picture follows its predecessor in the next frame until the phase has clearly left the frame.
 //!
 //! All distances below are in frames of the grid. `interval` is the source's mean distance of two pictures over the
-//! last [`WINDOW`]; it decides how a source is treated:
+//! last [`WINDOW`], without those that hold a lost picture: a camera that loses every fifth picture is not a slow one.
+//! It decides how a source is treated:
 //!
 //! | source | `interval` | a picture's frame | phase |
 //! |---|---|---|---|
@@ -74,9 +75,22 @@ impl Retimer {
     }
 
     /// The source's mean distance of two pictures, in frames; `None` before its second picture.
+    ///
+    /// A mean above [`SLOW`] comes of a slow source or of lost pictures: what a quarter of the intervals, the shortest, show to be
+    /// a loss is left out then. Jitter alone never moves the mean so far, and must not be trimmed from one side.
     pub fn interval(&self) -> Option<f64> {
         let (first, last) = (self.recent.front()?, self.recent.back()?);
-        (self.recent.len() > 1).then(|| (last - first) / (self.recent.len() - 1) as f64)
+        let count = self.recent.len() - 1;
+        let mean = (count > 0).then(|| (last - first) / count as f64)?;
+        if mean <= SLOW {
+            return Some(mean);
+        }
+        let mut intervals: Vec<f64> = self.recent.iter().zip(self.recent.iter().skip(1)).map(|(a, b)| b - a).collect();
+        intervals.sort_by(f64::total_cmp);
+        let longest = ONE_LOST * intervals.get(count / 4)?;
+        let whole = intervals.partition_point(|interval| *interval < longest);
+        let sum: f64 = intervals.iter().take(whole).sum();
+        Some(if whole > 0 { sum / whole as f64 } else { mean })
     }
 
     /// Places the picture that was taken at `at`.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use cuebox_core::config::{Config, Source};
 use cuebox_core::director::NewShow;
-use cuebox_core::status::{SlotState, Status};
+use cuebox_core::status::{RecordingState, SlotState, Status};
 use cuebox_core::time::Mono;
 
 /// Slots that are not live by then are told as they are.
@@ -100,6 +100,19 @@ impl Banner {
             None => format!("{program} ctl"),
         }
     }
+}
+
+/// What is going on in one line, for whoever looks at the service.
+pub fn line(status: &Status) -> String {
+    let program = &status.program;
+    let on_air = match program.on_air.and_then(|on_air| status.slots.iter().find(|slot| slot.number == on_air)) {
+        Some(slot) => format!("{} ({}) on air", slot.number, slot.name),
+        None if program.seen => "slate on air".to_owned(),
+        None => "nothing on air yet".to_owned(),
+    };
+    let live = status.slots.iter().filter(|slot| slot.state == SlotState::Live).count();
+    let recording = if status.recording.state == RecordingState::Recording { "recording" } else { "not recording" };
+    format!("{on_air}, {live} of {} slots live, {recording}", status.slots.len())
 }
 
 /// A path as a person would type it here: below the working folder where it lies there.

@@ -12,11 +12,12 @@ use cuebox_core::status::Status;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
-use super::banner::Banner;
+use super::banner::{self, Banner};
 use super::journal::Keeper;
 use super::wiring::{Surfaces, now};
 use super::{Ended, Reload, RunError, fault};
 use crate::media::Media;
+use crate::supervise::service::ServiceManager;
 use crate::vault::VaultHandle;
 
 /// How often the sampled numbers are shown anew.
@@ -35,6 +36,7 @@ pub struct Cycle {
     pub snapshots: watch::Sender<Snapshot>,
     pub banner: Banner,
     pub reload: Reload,
+    pub service: ServiceManager,
     pub faults: bool,
     /// The goal that the graph was given last.
     pub given: Option<Epoch>,
@@ -75,6 +77,8 @@ impl Cycle {
         gauges.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         let mut last_chance = None;
         loop {
+            // Also woken by the gauges' clock, so that a box where nothing happens is not taken for dead.
+            self.service.alive(now());
             match self.woken(&mut gauges, &mut interrupt, &mut terminate).await {
                 Woken::Event(event) => self.step(event)?,
                 Woken::Deadline => self.step(Event::DeadlineReached)?,
@@ -118,6 +122,7 @@ impl Cycle {
         }
         if let Event::Media { job: Job::Program, fact: Fact::FirstBuffer, .. } = &event {
             tracing::info!("first frame of the program");
+            self.service.ready();
         }
         self.journal.before(at, &event);
         let director = &mut self.director;
@@ -200,6 +205,7 @@ impl Cycle {
         if *self.shown != status {
             self.shown = Arc::new(status);
             self.banner.status(at, &self.shown);
+            self.service.status(&banner::line(&self.shown));
             let status = self.shown.clone();
             self.snapshots.send_modify(|snapshot| snapshot.status = status);
         }
@@ -215,6 +221,7 @@ impl Cycle {
     fn end(&mut self, how: Ended) -> Result<(), RunError> {
         if self.ending.is_none() {
             tracing::info!("ending: recordings are being sealed");
+            self.service.stopping();
             self.ending = Some(how);
             self.step(Event::ShutdownRequested)?;
         }

@@ -11,6 +11,8 @@ static CONSOLE: AtomicBool = AtomicBool::new(false);
 /// Markers with these texts break the part they name.
 const IN_THE_DIRECTOR: &str = "fault: director";
 const IN_THE_CONSOLE: &str = "fault: console";
+/// The loop comes round no more.
+const IN_THE_LOOP: &str = "fault: loop";
 
 /// Whether this run may be broken on request.
 pub fn allowed() -> bool {
@@ -25,6 +27,9 @@ pub fn inject(event: &Event) {
     match text.as_str() {
         IN_THE_DIRECTOR => panic!("a fault was asked for"),
         IN_THE_CONSOLE => CONSOLE.store(true, Ordering::Relaxed),
+        IN_THE_LOOP => loop {
+            std::thread::park();
+        },
         _ => {}
     }
 }

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | a leaf shell (console, devices, one pipeline) panics | it is started again in place, and the director is told |
 //! | the director panics | the journal is made durable, the process ends, the next start recovers |
+//! | the loop stands still | the service manager's watchdog is not fed any more: it ends the process and starts it again |
 //! | the disk | facts, never errors: the show goes on without it |
 
 mod banner;

@@ -28,6 +28,7 @@ use crate::media::{self, Media, timing::ShowFormat};
 use crate::panel::{self, Panels};
 use crate::platform::Platform;
 use crate::remote::{self, Remote};
+use crate::supervise::service::ServiceManager;
 use crate::supervise::{board, clock};
 use crate::vault::{VaultConfig, VaultHandle, VaultReader, boot_id};
 
@@ -101,6 +102,7 @@ pub fn start(job: Job) -> Result<Cycle, RunError> {
         snapshots,
         banner,
         reload: job.reload,
+        service: ServiceManager::from_environment(),
         faults,
         given: None,
         shown,

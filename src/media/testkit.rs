@@ -60,6 +60,15 @@ impl Stage {
         }
     }
 
+    /// Takes what has come so far into `facts`.
+    pub fn listen(&mut self) {
+        while let Ok(event) = self.events.try_recv() {
+            if let Event::Media { job, fact, .. } = event {
+                self.facts.push((job, fact));
+            }
+        }
+    }
+
     pub fn now(&self) -> FrameIndex {
         self.context.format.grid.at_or_after(self.context.timing.now())
     }

@@ -1,6 +1,8 @@
-//! What keeps the box running and understandable: its log, the journal's files, the clock's trust, which board this is.
+//! What keeps the box running and understandable: its log, the journal's files, the clock's trust, which board this is,
+//! and what the service manager is told.
 
 pub mod board;
 pub mod clock;
 pub mod journal;
 pub mod logging;
+pub mod service;

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::harness::{CueBox, Folder, alone, five_cameras, segments};
+use super::nginx::Authority;
 use super::ports::free_port;
-use super::servers::{Authority, Nginx};
+use super::servers::Nginx;
 
 fn with_leg(url: &str) -> String {
     five_cameras(&format!(
@@ -137,12 +138,12 @@ fn a_leg_is_switched_off_and_on_without_touching_the_recording() {
 fn a_leg_with_tls_trusts_the_authority_of_its_file_and_no_other() {
     let _alone = alone();
     let folder = Folder::new("rtmps");
-    let (ours, foreign) = (Authority::new(&folder, "ours"), Authority::new(&folder, "foreign"));
+    let (ours, foreign) = (Authority::new(folder.path(), "ours"), Authority::new(folder.path(), "foreign"));
     let nginx = Nginx::with_tls(&folder, &[&ours, &foreign]);
     let leg_of = |name: &str, url: String| {
         format!(
             "[[leg]]\nname = \"{name}\"\nkind = \"rtmp\"\nurl = \"{url}\"\nstream_key = \"{name}\"\nca_file = \"{}\"\n",
-            ours.certificate.display()
+            ours.file().display()
         )
     };
     let legs = leg_of("wedding", nginx.tls_url(0)) + &leg_of("stranger", nginx.tls_url(1));

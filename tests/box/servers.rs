@@ -1,10 +1,10 @@
 //! The real servers that a box talks to, each on free loopback ports of its own; SIGKILLed when dropped.
 
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use super::harness::{Folder, until};
+use super::nginx::{Authority, configuration};
 use super::ports::free_port;
 
 /// A server's process, which a test may kill, freeze and start again.
@@ -62,24 +62,16 @@ impl Nginx {
         let port = free_port();
         let tls_ports: Vec<u16> = authorities.iter().map(|_| free_port()).collect();
         let front = |(authority, tls_port): (&&Authority, &u16)| {
-            format!(
-                "server {{ listen 127.0.0.1:{tls_port} ssl; ssl_certificate {}; ssl_certificate_key {}; \
-                 proxy_pass 127.0.0.1:{port}; }}\n",
-                authority.server_certificate.display(),
-                authority.server_key.display()
-            )
+            let lines = authority.certificate("DNS:localhost").lines();
+            format!("server {{ listen 127.0.0.1:{tls_port} ssl; {lines} proxy_pass 127.0.0.1:{port}; }}\n")
         };
         let fronts: String = authorities.iter().zip(&tls_ports).map(front).collect();
-        let root = folder.path().display();
         let conf = folder.path().join("nginx.conf");
-        let text = format!(
-            "load_module /usr/lib/nginx/modules/ngx_rtmp_module.so;\n\
-             load_module /usr/lib/nginx/modules/ngx_stream_module.so;\n\
-             daemon off; master_process off; worker_processes 1; pid {root}/nginx.pid; error_log {root}/nginx.log info;\n\
-             events {{ worker_connections 64; }}\n\
-             rtmp {{ server {{ listen 127.0.0.1:{port}; chunk_size 4096; application live {{ live on; record off; }} }} }}\n\
+        let own = format!(
+            "rtmp {{ server {{ listen 127.0.0.1:{port}; chunk_size 4096; application live {{ live on; record off; }} }} }}\n\
              stream {{ {fronts} }}\n"
         );
+        let text = configuration(folder.path(), &own);
         std::fs::write(&conf, text).unwrap();
         let mut command = Command::new("/usr/sbin/nginx");
         command.arg("-c").arg(conf).arg("-p").arg(folder.path());
@@ -109,35 +101,6 @@ impl Nginx {
     pub fn tls_url(&self, index: usize) -> String {
         format!("rtmps://localhost:{}/live", self.tls_ports[index])
     }
-}
-
-/// A certificate authority, and a certificate of its for `localhost`.
-pub struct Authority {
-    pub certificate: PathBuf,
-    server_certificate: PathBuf,
-    server_key: PathBuf,
-}
-
-impl Authority {
-    pub fn new(folder: &Folder, name: &str) -> Self {
-        let file = |what: &str| folder.path().join(format!("{name}-{what}.pem"));
-        let (certificate, key) = (file("ca"), file("ca-key"));
-        let (server_certificate, server_key) = (file("server"), file("server-key"));
-        let common = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"];
-        openssl(Command::new("openssl").args(common).args(["-subj", &format!("/CN={name}")]), &certificate, &key);
-        let mut signed = Command::new("openssl");
-        signed.args(common).args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]);
-        signed.args(["-addext", "basicConstraints=critical,CA:FALSE"]);
-        signed.arg("-CA").arg(&certificate).arg("-CAkey").arg(&key);
-        openssl(&mut signed, &server_certificate, &server_key);
-        Self { certificate, server_certificate, server_key }
-    }
-}
-
-#[track_caller]
-fn openssl(command: &mut Command, certificate: &Path, key: &Path) {
-    let output = command.arg("-out").arg(certificate).arg("-keyout").arg(key).output().unwrap();
-    assert!(output.status.success(), "openssl: {}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// A moving picture of 30 fps with a tone, as ffmpeg makes it, in real time and without an end.

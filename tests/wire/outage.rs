@@ -106,11 +106,13 @@ fn a_lost_signal_socket_is_taken_up_again_while_the_media_flows() {
     let frames = seen.frames("program", begun, to);
     let arrival = Arrival::of(&frames);
     println!("{arrival:?}, longest stall {:.0} ms", seen.longest_stall("program", begun, to));
+    // A session that is made anew stands for a second and more; a busy machine loses a few frames of one.
     for second in frames.chunks(30).filter(|chunk| chunk.len() == 30) {
         let arrival = Arrival::of(second);
-        assert!(arrival.came + 1 >= arrival.expected, "{arrival:?} of a second's frames");
+        assert!(arrival.came + 6 >= arrival.expected, "{arrival:?} of a second's frames");
     }
-    assert!(seen.longest_stall("program", begun, to) < 300.0);
+    assert!(arrival.share() >= 0.97, "{arrival:?}");
+    assert!(seen.longest_stall("program", begun, to) < 700.0);
     let gone = ["went", "unpublished"].iter().flat_map(|kind| seen.events(kind)).count();
     assert_eq!(gone, 0, "the participant stayed in the room: {:#?}", seen.events);
     // The new socket speaks: the camera's message is the signal's companion, mute and counts come by it.

@@ -1,13 +1,13 @@
 //! What runs in the world: LiveKit's server, nginx (RTMP with recordings, TLS before both), SRT's own tool. Each is
 //! killed when dropped; the addresses and ports are fixed, because the namespace is the test's own.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 use super::bench;
 use super::harness::{signal, until};
 use super::lab::{Lab, Side, WORLD};
+use super::nginx::{Authority, Certificate, configuration};
 
 /// The key that LiveKit's server knows, and its secret.
 pub const API_KEY: &str = "benchkey";
@@ -91,15 +91,16 @@ fn listens(lab: &Lab, port: u16) -> bool {
     !output.stdout.is_empty()
 }
 
+/// `turn`: its own TURN server, as its configuration has it.
 #[track_caller]
-pub fn livekit(lab: &Lab, folder: &Path) -> Server {
+pub fn livekit(lab: &Lab, folder: &Path, turn: &str) -> Server {
     let config = folder.join("livekit.yaml");
     std::fs::write(
         &config,
         format!(
             "port: {LIVEKIT_PORT}\nbind_addresses: [\"0.0.0.0\"]\n\
              rtc: {{ tcp_port: 7881, udp_port: 7882, use_external_ip: false, node_ip: {WORLD} }}\n\
-             turn: {{ enabled: false }}\nkeys: {{ {API_KEY}: {API_SECRET} }}\nlogging: {{ level: info, json: true }}\n"
+             turn: {{ {turn} }}\nkeys: {{ {API_KEY}: {API_SECRET} }}\nlogging: {{ level: info, json: true }}\n"
         ),
     )
     .unwrap();
@@ -119,17 +120,13 @@ impl Nginx {
     pub fn start(lab: &Lab, folder: &Path) -> Self {
         let recordings = folder.join("rtmp");
         std::fs::create_dir_all(&recordings).unwrap();
-        let authority = Authority::new(folder);
-        let (certificate, key) = authority.certificate(folder);
+        let tls = certificate(folder).lines();
         let config = folder.join("nginx.conf");
         let (root, files) = (folder.display(), recordings.display());
-        let tls = format!("ssl_certificate {}; ssl_certificate_key {};", certificate.display(), key.display());
-        // It is root at least in its namespace, and knows no other user there. The name of a recording is its start, so that a second connection does not go on in the first one's file.
-        let text = format!(
-            "load_module /usr/lib/nginx/modules/ngx_rtmp_module.so;\n\
-             load_module /usr/lib/nginx/modules/ngx_stream_module.so;\n\
-             user root; daemon off; master_process off; worker_processes 1; pid {root}/nginx.pid; error_log {root}/nginx.log info;\n\
-             events {{ worker_connections 128; }}\n\
+        // It is root at least in its namespace, and knows no other user there. The name of a recording is its start, so
+        // that a second connection does not go on in the first one's file.
+        let own = format!(
+            "user root;\n\
              http {{ access_log off; client_body_temp_path {root}/body; proxy_temp_path {root}/proxy;\n\
                fastcgi_temp_path {root}/fastcgi; uwsgi_temp_path {root}/uwsgi; scgi_temp_path {root}/scgi;\n\
                server {{ listen 127.0.0.1:8088; location /publish {{\n\
@@ -142,6 +139,7 @@ impl Nginx {
                server {{ listen {RTMPS_PORT} ssl; proxy_pass 127.0.0.1:{RTMP_PORT}; }}\n\
                server {{ listen {WSS_PORT} ssl; proxy_pass 127.0.0.1:{LIVEKIT_PORT}; }} }}\n"
         );
+        let text = configuration(folder, &own);
         std::fs::write(&config, text).unwrap();
         let prefix = folder.display().to_string();
         let command =
@@ -163,57 +161,15 @@ impl Nginx {
     }
 }
 
-/// A certificate authority of the bench's own.
-struct Authority {
-    certificate: PathBuf,
-    key: PathBuf,
-}
-
 /// The file with the bench's authority, which a leg must be told to trust.
 pub fn authority_file(folder: &Path) -> PathBuf {
     folder.join("bench-ca.pem")
 }
 
-impl Authority {
-    #[track_caller]
-    fn new(folder: &Path) -> Self {
-        let (certificate, key) = (authority_file(folder), folder.join("bench-ca.key"));
-        openssl(&format!(
-            "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=bench \
-             -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign -keyout {} -out {}",
-            key.display(),
-            certificate.display()
-        ));
-        Self { certificate, key }
-    }
-
-    /// A certificate of the world's address, and its key.
-    #[track_caller]
-    fn certificate(&self, folder: &Path) -> (PathBuf, PathBuf) {
-        let (certificate, key) = (folder.join("server.pem"), folder.join("server.key"));
-        let (request, extensions) = (folder.join("server.csr"), folder.join("server.ext"));
-        writeln!(std::fs::File::create(&extensions).unwrap(), "subjectAltName=IP:{WORLD},DNS:world.test").unwrap();
-        openssl(&format!(
-            "req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN={WORLD} -keyout {} -out {}",
-            key.display(),
-            request.display()
-        ));
-        openssl(&format!(
-            "x509 -req -in {} -CA {} -CAkey {} -CAcreateserial -days 2 -extfile {} -out {}",
-            request.display(),
-            self.certificate.display(),
-            self.key.display(),
-            extensions.display(),
-            certificate.display()
-        ));
-        (certificate, key)
-    }
-}
-
+/// A certificate of the world's address, by the bench's authority.
 #[track_caller]
-fn openssl(words: &str) {
-    let output = Command::new("openssl").args(words.split_whitespace()).output().unwrap();
-    assert!(output.status.success(), "openssl {words}: {}", String::from_utf8_lossy(&output.stderr));
+pub fn certificate(folder: &Path) -> Certificate {
+    Authority::new(folder, "bench").certificate(&format!("IP:{WORLD},DNS:world.test"))
 }
 
 /// SRT's own tool as a listener that writes what it gets into a file.

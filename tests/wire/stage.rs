@@ -34,8 +34,13 @@ impl Stage {
         Self { livekit: None, nginx: None, lab: Lab::new(), folder }
     }
 
-    pub fn with_livekit(mut self) -> Self {
-        self.livekit = Some(servers::livekit(&self.lab, self.folder.path()));
+    pub fn with_livekit(self) -> Self {
+        self.with_livekit_and("enabled: false")
+    }
+
+    /// `turn`: of LiveKit's own TURN server.
+    pub fn with_livekit_and(mut self, turn: &str) -> Self {
+        self.livekit = Some(servers::livekit(&self.lab, self.folder.path(), turn));
         self
     }
 

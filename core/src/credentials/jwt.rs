@@ -44,7 +44,7 @@ pub fn mint(key: &str, secret: &Secret, pass: &Pass<'_>, now_unix_s: Option<u64>
             "room": pass.room,
             "canPublish": true,
             "canPublishData": true,
-            // Whoever may subscribe must open a second connection for it, or LiveKit ends the session after a minute.
+            // Whoever may subscribe is offered a second connection, which nobody needs here.
             "canSubscribe": false,
             "canUpdateOwnMetadata": true,
         },

@@ -78,6 +78,8 @@ pub(super) fn leg(config: &LegConfig, class: ErrorClass, detail: &str) -> String
         | ErrorClass::Disk
         | ErrorClass::Internal => "the publisher failed".to_owned(),
     };
+    // In the server's own words, without what is secret: a full room and a wrong token look alike to us.
+    let class = if class == ErrorClass::Unauthorised { ErrorClass::Internal } else { class };
     with_detail(&what, class, detail)
 }
 
@@ -140,7 +142,7 @@ mod tests {
         for (class, expected) in [
             (ErrorClass::UnknownHost, "unknown host live.example"),
             (ErrorClass::ConnectionRefused, "connection refused by live.example:1935"),
-            (ErrorClass::Unauthorised, "wrong stream key: live.example:1935 refused it"),
+            (ErrorClass::Unauthorised, "wrong stream key: live.example:1935 refused it: pad not linked"),
             (ErrorClass::Internal, "the publisher failed: pad not linked"),
         ] {
             assert_eq!(leg(&config, class, "pad not linked"), expected);

@@ -152,6 +152,25 @@ fn one_lost_picture_is_repeated_and_counted() {
     assert_eq!(seen.frames.len(), 600);
 }
 
+/// Every repeated frame is counted, however many pictures a driver loses, as long as most of them come.
+#[test]
+fn a_camera_that_loses_many_pictures_is_not_taken_for_a_slow_one() {
+    for (fps, share) in [(30.0, 0.1), (30.0, 0.2), (30.0, 0.3), (25.0, 0.2)] {
+        for jitter_ms in [0.0, 4.0] {
+            for seed in 1..6 {
+                let camera = Camera { phase: 0.2 * seed as f64, jitter_ms, ..Camera::new(fps) };
+                let (mut noise, mut chance) = (Noise(seed), Noise(seed + 100));
+                let pictures = (0..900).map(|n| (n, camera.at(n, &mut noise)));
+                let seen = run(pictures.filter(|_| chance.next() > 2.0 * share - 1.0).collect::<Vec<_>>().into_iter());
+                let conversion = if fps < 30.0 { 900 / 5 } else { 0 };
+                let repeated = seen.repeated() as u64;
+                let case = format!("{fps} fps, {share} lost, {jitter_ms} ms, {seed}: {} lost, {repeated}", seen.lost);
+                assert!(seen.lost + conversion + 9 >= repeated && seen.lost > 30, "{case} repeated");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_lost_picture_of_a_slow_camera_is_repeated_and_counted() {
     let camera = Camera { phase: 0.2, ..Camera::new(15.0) };
@@ -181,7 +200,7 @@ fn a_camera_that_slows_down_in_the_dark_is_followed_both_ways() {
     });
     let seen = run(pictures);
     assert_eq!(seen.gaps(), 0);
-    assert!(seen.lost <= 4, "{} counted as lost while the new rate was not known", seen.lost);
+    assert!(seen.lost <= 12, "{} counted as lost while the new rate was not known", seen.lost);
     assert!((1_196..=1_202).contains(&seen.frames.len()), "{}", seen.frames.len());
 }
 

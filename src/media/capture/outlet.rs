@@ -153,7 +153,9 @@ impl SoundPusher {
         }
         let pts = self.context.timing.running(sample_time(position));
         let end = self.context.timing.running(sample_time(position + frames));
-        let bytes: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
+        let mut bytes = vec![0; size_of_val(samples)];
+        let (places, _) = bytes.as_chunks_mut::<4>();
+        places.iter_mut().zip(samples).for_each(|(place, sample)| *place = sample.to_le_bytes());
         let mut buffer = gst::Buffer::from_mut_slice(bytes);
         if let Some(buffer) = buffer.get_mut() {
             buffer.set_pts(pts);

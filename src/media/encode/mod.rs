@@ -18,7 +18,8 @@ mod keys;
 pub mod opus;
 mod pick;
 mod probe;
-pub mod sound;
+mod sound;
+mod sound_line;
 
 use std::sync::{Mutex, PoisonError};
 

@@ -8,14 +8,17 @@
 //! | [`whip`] | any WebRTC server that takes WHIP |
 //! | [`webrtc`] | what all WebRTC legs share |
 //! | [`stream`] | the encoded stream, as legs that pack it themselves are fed |
+//! | [`outcome`] | what ends a leg |
 //! | [`rate`] | the bitrate that is shown |
 //! | [`reach`] | names and connections, with bounds |
+//! | [`words`] | what a server says, as it may be shown |
 //! | [`tls`] | TLS of sockets that are ours |
 //!
 //! A leg knows neither rank nor retry: it connects once, tells what happened, and ends. Progress counts the bytes that
 //! the other side is known to have read, because a wedged server looks alive to everything else.
 
 mod livekit;
+mod outcome;
 mod rate;
 mod reach;
 mod rtmp;
@@ -24,6 +27,7 @@ mod stream;
 mod tls;
 mod webrtc;
 mod whip;
+mod words;
 
 use cuebox_core::config::LegTarget;
 use cuebox_core::director;

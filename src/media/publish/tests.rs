@@ -15,6 +15,8 @@ use crate::media::links::Link;
 use crate::media::plan::Wish;
 use crate::media::testkit::{Feed, Stage, bursts, pictures};
 
+pub mod livekit;
+pub mod random;
 mod rtmp;
 mod srt;
 mod whip;

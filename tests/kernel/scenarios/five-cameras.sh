@@ -16,8 +16,9 @@ guest() {
   local n cuts=0 end slot
   modprobe vivid n_devs=5 node_types=0x1,0x1,0x1,0x1,0x1 num_inputs=1,1,1,1,1 input_types=0,0,0,0,0
   modprobe snd-aloop index=0 enable=1 pcm_substreams=1 id=HDMI1
-  # Each camera shows another pattern, and each moves 8 pixels a frame: a doubled picture can be told.
-  for n in 0 1 2 3 4; do v4l2-ctl -d $n -c horizontal_movement=6,test_pattern=$((n % 2 * 4)); done
+  # Neighbours show different patterns. In each the driver writes the time in milliseconds, by which a doubled picture is
+  # told; the rest stands still, because encoding six moving pictures is more than two emulated processors can do.
+  for n in 0 1 2 3 4; do v4l2-ctl -d $n -c test_pattern=$((n % 2 * 4)); done
   # The player decides the rate and the format of both of the card's sides.
   aplay -q -D hw:HDMI1,0,0 /out/tone.wav &
   write_config
@@ -74,6 +75,6 @@ TOML
 }
 
 check() { # out
-  python3 recordings.py "$1/data" program slot-1 slot-2 slot-3 slot-4 slot-5 || return 1
+  python3 recordings.py --within 160:16:16:16 "$1/data" program slot-1 slot-2 slot-3 slot-4 slot-5 || return 1
   python3 cuts.py "$1/data"
 }

@@ -13,7 +13,7 @@ fn a_leg_says_in_words_why_it_does_not_carry_and_is_tried_for_ever() {
     for (class, state, why) in [
         (ErrorClass::ConnectionRefused, LegState::Trying, "connection refused by live.example"),
         (ErrorClass::UnknownHost, LegState::Trying, "unknown host live.example"),
-        (ErrorClass::Unauthorised, LegState::Refused, "wrong stream key: live.example refused it"),
+        (ErrorClass::Unauthorised, LegState::Refused, "wrong stream key: live.example refused it: it does not work"),
     ] {
         let leg = Job::Leg(LegId::new("backup"));
         let mut world = World::bare(autostart(), 1);

@@ -223,7 +223,7 @@ fn each_refusal_says_what_it_is() {
     for (class, why) in [
         (ErrorClass::TokenService, "token service: it broke"),
         (ErrorClass::TokenExpired, "the token has expired"),
-        (ErrorClass::Unauthorised, "wrong token: live.example refused it"),
+        (ErrorClass::Unauthorised, "wrong token: live.example refused it: it broke"),
         (ErrorClass::DuplicateIdentity, "another participant joined with the same identity"),
         (ErrorClass::RoomDeleted, "the host ended the room"),
         (ErrorClass::Removed, "the host removed the box: `leg enable main` joins again"),

@@ -8,18 +8,18 @@
 //! | [`shared`] | what the two tell each other |
 //! | [`line`] | the way to the server: a socket, or tries to have one again |
 //! | [`room`] | what the server's messages mean, pure |
+//! | [`negotiation`] | which answer belongs to which offer, pure |
 //! | [`socket`] | the WebSocket they come on |
 //! | [`announce`] | what viewers are told of the camera |
 //! | [`failures`] | what a refusal means |
-//! | [`gauge`] | what is measured |
 //!
 //! The signalling client is ours and not the one of LiveKit's own crate: that one takes no certificate authority of the
 //! operator's, reads messages and answers of any length, and panics on a welcome without participant or ping interval.
 
 mod announce;
 mod failures;
-pub mod gauge;
 mod line;
+mod negotiation;
 mod room;
 mod session;
 mod shared;
@@ -27,23 +27,20 @@ mod socket;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use cuebox_core::config::{LivekitTarget, Publish};
 use cuebox_core::director::{self, EncodeJob, ErrorClass, Medium, OnAir};
 use cuebox_core::ids::SlotId;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
-use super::webrtc::{Peer, SoundTrack, VideoTrack, start_bps};
+use super::webrtc::{self, Listener, Peer, SoundTrack, VideoTrack};
 use crate::media::actor::{Failure, Handled, Mailbox, Part};
 use crate::media::links::Link;
 use crate::media::plan::Wish;
 use crate::media::{Context, Reporter};
-use shared::{Announced, Order, Setup, Shared};
+use shared::{Announced, Approach, Order, Setup, Shared};
 
-/// A goodbye that takes longer is left unsaid.
-const FAREWELL_LIMIT: Duration = Duration::from_millis(700);
-/// A picture's bits per second that the server is told of.
+/// What viewers are told that a track has, before there is a rate.
 const ANNOUNCED_BPS: u64 = 2_000_000;
 /// A slot's sound beside the program's.
 const SLOT_SOUND_BPS: u64 = 48_000;
@@ -54,6 +51,8 @@ const MAX_PAIRS: u32 = 60;
 struct LivekitPart {
     pipeline: gst::Pipeline,
     peer: Peer,
+    /// Where the server opens a connection of its own.
+    listener: Option<Listener>,
     context: Context,
     publish: Publish,
     shared: Arc<Shared>,
@@ -92,7 +91,7 @@ pub fn build(
     let news = orders.clone();
     let peer = Peer::new(
         &pipeline,
-        start_bps(context, if target.publish == Publish::ProgramAndSlots { SlotId::MAX.into() } else { 0 }),
+        webrtc::start_bps(context, if target.publish == Publish::ProgramAndSlots { SlotId::MAX.into() } else { 0 }),
         Arc::new(move |it| {
             // Refused only when the session has ended.
             let _ = news.send(Order::News(it));
@@ -114,6 +113,7 @@ pub fn build(
     let mut part = LivekitPart {
         pipeline,
         peer,
+        listener: None,
         context: context.clone(),
         publish: target.publish,
         shared,
@@ -191,6 +191,31 @@ impl LivekitPart {
         let _ = self.orders.send(order);
     }
 
+    /// The server opens a connection of its own, or goes on with it.
+    fn listen(&mut self, approach: Approach) -> Result<(), Failure> {
+        match (approach, &self.listener) {
+            (Approach::Offer { number, sdp, .. }, Some(listener)) => listener.offered(number, &sdp),
+            (Approach::Offer { number, sdp, servers }, None) => {
+                let orders = self.orders.clone();
+                let say = Arc::new(move |reply| {
+                    // Refused only when the session has ended.
+                    let _ = orders.send(Order::Reply(reply));
+                });
+                let listener = Listener::add(&self.pipeline, &servers, say)?;
+                listener.offered(number, &sdp);
+                self.listener = Some(listener);
+            }
+            (Approach::Candidate { line, text }, Some(listener)) => {
+                if !listener.candidate(line, &text) {
+                    tracing::debug!("a candidate of the server makes no sense");
+                }
+            }
+            // Of no offer.
+            (Approach::Candidate { .. }, None) => {}
+        }
+        Ok(())
+    }
+
     /// Makes the tracks of slots those that are wished, and tells the session of all there are.
     fn follow_slots(&mut self, wish: &director::Leg) -> Result<(), Failure> {
         let wanted = |slot: &SlotId| self.publish == Publish::ProgramAndSlots && wish.slots.contains_key(slot);
@@ -257,24 +282,20 @@ impl Part for LivekitPart {
             && !self.slots.keys().eq(wish.slots.keys())
             && let Err(failure) = self.follow_slots(wish)
         {
-            self.shared.fail(failure);
-            self.mailbox.nudge();
+            self.shared.outcome.fail(failure, &self.mailbox);
         }
     }
 
     fn message(&mut self, message: &gst::Message) -> Handled {
-        let gst::MessageView::Error(error) = message.view() else { return Handled::No };
-        let class = match error.error().kind::<gst::ResourceError>() {
-            Some(_) => ErrorClass::NetworkLost,
-            None => crate::media::bus::class(&error.error()),
-        };
-        self.tell(Order::Broken(Failure::new(class, error.error().message())));
+        let Some(failure) = webrtc::failure(message) else { return Handled::No };
+        self.tell(Order::Broken(failure));
         Handled::Yes
     }
 
     fn nudged(&mut self) -> Result<(), Failure> {
-        if let Some(failure) = self.shared.failure() {
-            return Err(failure);
+        self.shared.outcome.result()?;
+        for approach in self.shared.approaches() {
+            self.listen(approach)?;
         }
         if self.shared.is_connected() && !self.sending {
             self.sending = true;
@@ -294,9 +315,9 @@ impl Part for LivekitPart {
         self.slots.values_mut().for_each(Pair::stop);
         let (done, said) = std::sync::mpsc::channel();
         self.tell(Order::Leave(done));
-        let _ = said.recv_timeout(FAREWELL_LIMIT);
+        webrtc::hear_farewell(&said);
     }
 }
 
 #[cfg(test)]
-pub mod tests;
+mod tests;

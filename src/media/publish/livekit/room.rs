@@ -22,8 +22,22 @@ const MAX_EARLY: usize = 64;
 #[derive(Debug)]
 pub enum Act {
     /// Give it to the connection.
-    Answer(String),
+    Answer {
+        /// Of the offer.
+        number: u32,
+        sdp: String,
+    },
     Candidate {
+        line: u32,
+        text: String,
+    },
+    /// The server opens a connection of its own.
+    Offered {
+        number: u32,
+        sdp: String,
+    },
+    /// To that one.
+    Approached {
         line: u32,
         text: String,
     },
@@ -137,9 +151,10 @@ impl Room {
                 self.answered = true;
                 let early = std::mem::take(&mut self.early);
                 let early = early.into_iter().map(|(line, text)| Act::Candidate { line, text });
-                std::iter::once(Act::Answer(answer.sdp)).chain(early).collect()
+                std::iter::once(Act::Answer { number: answer.id, sdp: answer.sdp }).chain(early).collect()
             }
-            Response::Trickle(trickle) if trickle.target() == proto::SignalTarget::Publisher => self.trickle(&trickle),
+            Response::Offer(offer) => vec![Act::Offered { number: offer.id, sdp: offer.sdp }],
+            Response::Trickle(trickle) => self.trickle(&trickle),
             Response::Update(update) => self.update(&update.participants),
             Response::TrackPublished(published) => self.published(&published),
             Response::Mute(mute) => self.muted(&mute.sid, mute.muted),
@@ -167,6 +182,9 @@ impl Room {
         let text = init.get("candidate").and_then(serde_json::Value::as_str).unwrap_or_default();
         let line = init.get("sdpMLineIndex").and_then(serde_json::Value::as_u64).unwrap_or(0);
         let (Ok(line), false) = (u32::try_from(line), text.is_empty()) else { return Vec::new() };
+        if trickle.target() == proto::SignalTarget::Subscriber {
+            return vec![Act::Approached { line, text: text.to_owned() }];
+        }
         if self.answered {
             return vec![Act::Candidate { line, text: text.to_owned() }];
         }

@@ -8,26 +8,35 @@
 //! | live | the server sends the box away: why · media fails |
 //! | resuming | the same participant on a new socket; media never stopped · media is silent as well: lost · refused: lost |
 //!
+//! | module | what it does |
+//! |---|---|
+//! | this one | the thread, and what time alone brings about |
+//! | [`hearing`] | what the server and the connection tell |
+//! | [`saying`] | what the server and the viewers are told |
+//!
 //! Only this thread talks to the server, and it touches no pipeline: it tells the part what to do through [`Shared`].
+
+mod hearing;
+mod saying;
 
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
-use cuebox_core::config::{LivekitTarget, Secret};
+use cuebox_core::config::LivekitTarget;
 use cuebox_core::credentials::Credentials;
-use cuebox_core::director::{ErrorClass, Fact, OnAir};
+use cuebox_core::director::{ErrorClass, OnAir};
 use livekit_protocol as proto;
 use proto::signal_request::Message as Request;
 
-use super::gauge::Gauge;
-use super::line::{Heard, Signal, hear};
-use super::room::{Act, Room};
+use super::line::{Signal, hear};
+use super::negotiation::Negotiation;
+use super::room::Room;
 use super::shared::{Announced, Order, Setup};
 use super::socket::{Door, Socket};
 use super::{announce, failures};
 use crate::media::actor::Failure;
-use crate::media::publish::webrtc::{Connection, IceServer, News};
+use crate::media::publish::webrtc::{Gauge, IceServer, tunnel};
 
 /// From the welcome to media.
 const CONNECT_LIMIT: Duration = Duration::from_secs(12);
@@ -36,8 +45,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 const SILENT: Duration = Duration::from_millis(1_500);
 /// When media is lost, the server's reason is waited for this long.
 const LAST_WORD: Duration = Duration::from_millis(400);
-/// What is said while the socket is gone, and is still worth saying afterwards.
-const MAX_WAITING: usize = 256;
 /// A server's wishes for pings are followed within these bounds.
 const PING_EVERY_S: std::ops::RangeInclusive<i32> = 1..=20;
 const PING_LIMIT_S: std::ops::RangeInclusive<i32> = 3..=60;
@@ -57,11 +64,9 @@ struct Session {
     media: bool,
     told: bool,
     began: Instant,
-    offers: u32,
     broken: Option<(Instant, Failure)>,
-    /// An offer is out; and another is due after it.
-    negotiating: bool,
-    again: bool,
+    negotiation: Negotiation,
+    servers: Vec<IceServer>,
 }
 
 /// Starts the thread.
@@ -73,8 +78,7 @@ pub fn start(setup: Setup) -> std::io::Result<()> {
             Ok(Err(failure)) => failure,
             Err(_) => Failure::internal("the session with the LiveKit server panicked"),
         };
-        shared.fail(failure);
-        mailbox.nudge();
+        shared.outcome.fail(failure, &mailbox);
     })?;
     Ok(())
 }
@@ -108,10 +112,9 @@ async fn live(setup: Setup, credentials: Credentials) -> Result<(), Failure> {
         media: false,
         told: false,
         began: Instant::now(),
-        offers: 0,
         broken: None,
-        negotiating: false,
-        again: false,
+        negotiation: Negotiation::default(),
+        servers: Vec::new(),
     };
     let joining = door.join();
     tokio::pin!(joining);
@@ -151,7 +154,9 @@ impl Session {
             Duration::from_secs(value.clamp(*bounds.start(), *bounds.end()).unsigned_abs().into())
         };
         self.ping_limit = bounded(join.ping_timeout, PING_LIMIT_S);
-        self.setup.peer.use_servers(&ice_servers(join, &self.setup.target));
+        let servers = ice_servers(join, &self.setup.target);
+        self.servers = tunnel::through(&servers, self.door.ca_file.as_deref()).await;
+        self.setup.peer.use_servers(&self.servers);
         self.setup.peer.open_channel(announce::CHANNEL)?;
         self.perform(acts)?;
         self.describe().await;
@@ -177,220 +182,6 @@ impl Session {
                 }
                 _ = look.tick() => self.look()?,
             }
-        }
-    }
-
-    async fn heard(&mut self, heard: Heard) -> Result<(), Failure> {
-        match heard {
-            Heard::Message(message) => {
-                self.heard_at = Instant::now();
-                let acts = self.room.take(*message);
-                self.perform(acts)
-            }
-            Heard::Lost => {
-                self.resume();
-                Ok(())
-            }
-            Heard::Resumed(Ok((socket, early))) => {
-                tracing::info!(leg = %self.setup.leg.name, "the LiveKit session goes on, on a new socket");
-                self.heard_at = Instant::now();
-                self.signal = Some(Signal::Up(socket));
-                self.tries = 0;
-                for request in std::mem::take(&mut self.waiting) {
-                    self.send(request).await;
-                }
-                for message in early {
-                    let acts = self.room.take(message);
-                    self.perform(acts)?;
-                }
-                Ok(())
-            }
-            Heard::Resumed(Err(failure)) => {
-                let network = matches!(
-                    failure.class,
-                    ErrorClass::NetworkLost
-                        | ErrorClass::ConnectionRefused
-                        | ErrorClass::Timeout
-                        | ErrorClass::UnknownHost
-                );
-                if !network || !self.media || self.gauge.silent_for() > SILENT {
-                    return Err(self.refused(failure));
-                }
-                tracing::debug!(leg = %self.setup.leg.name, "the session cannot be resumed yet: {failure}");
-                self.resume();
-                Ok(())
-            }
-        }
-    }
-
-    fn resume(&mut self) {
-        self.signal = Some(Signal::resume(&self.door, self.room.own(), &mut self.tries));
-    }
-
-    async fn send(&mut self, request: Request) {
-        if let Some(Signal::Up(socket)) = &mut self.signal {
-            if socket.send(request.clone()).await {
-                return;
-            }
-            self.resume();
-        }
-        if !matches!(request, Request::PingReq(_)) && self.waiting.len() < MAX_WAITING {
-            self.waiting.push_back(request);
-        }
-    }
-
-    async fn farewell(&mut self) {
-        let reason = proto::DisconnectReason::ClientInitiated.into();
-        self.send(Request::Leave(proto::LeaveRequest { reason, ..Default::default() })).await;
-        if let Some(Signal::Up(socket)) = self.signal.take() {
-            socket.close().await;
-        }
-    }
-
-    async fn order(&mut self, order: Order) -> Result<(), Failure> {
-        match order {
-            Order::News(news) => self.news(news).await?,
-            Order::OnAir(on_air) => {
-                self.on_air = on_air;
-                self.announce(&[]);
-                self.describe().await;
-            }
-            Order::Unmute => {
-                let (sids, acts) = self.room.unmute();
-                for sid in sids {
-                    self.send(Request::Mute(proto::MuteTrackRequest { sid, muted: false })).await;
-                }
-                self.perform(acts)?;
-            }
-            Order::Publish(tracks) => {
-                self.tracks = tracks;
-                if self.signal.is_some() {
-                    self.publish().await;
-                }
-            }
-            Order::Broken(failure) => self.break_off(failure),
-            Order::Leave(_) => {}
-        }
-        Ok(())
-    }
-
-    async fn news(&mut self, news: News) -> Result<(), Failure> {
-        match news {
-            News::Offered(sdp) => {
-                self.offers += 1;
-                let (id, r#type) = (self.offers, "offer".to_owned());
-                self.send(Request::Offer(proto::SessionDescription { r#type, sdp, id, ..Default::default() })).await;
-            }
-            News::Candidate { line, text } => {
-                let init = serde_json::json!({ "candidate": text, "sdpMLineIndex": line, "sdpMid": null });
-                let target = proto::SignalTarget::Publisher.into();
-                let trickle = proto::TrickleRequest { candidate_init: init.to_string(), target, r#final: false };
-                self.send(Request::Trickle(trickle)).await;
-            }
-            News::Answered => {
-                self.negotiating = false;
-                if std::mem::take(&mut self.again) {
-                    self.offer();
-                }
-            }
-            News::Refused(why) => return Err(Failure::new(ErrorClass::Format, why)),
-            News::Connection(Connection::Connected) => {
-                self.media = true;
-                self.gauge.heard();
-                self.accepted();
-            }
-            News::Connection(Connection::Failed) => {
-                self.break_off(Failure::new(ErrorClass::NetworkLost, "no media reaches the server"));
-            }
-            News::Connection(Connection::Connecting | Connection::Interrupted) | News::Gathered => {}
-            News::Estimated(bps) => self.gauge.estimated(bps),
-            News::ChannelOpen => self.announce(&[]),
-        }
-        Ok(())
-    }
-
-    /// Media is lost. Whoever is sent away loses it as well, and hears why a moment later.
-    fn break_off(&mut self, failure: Failure) {
-        self.broken.get_or_insert((Instant::now(), failure));
-    }
-
-    fn perform(&mut self, acts: Vec<Act>) -> Result<(), Failure> {
-        for act in acts {
-            match act {
-                Act::Answer(sdp) => {
-                    let answered = self.setup.peer.answer(&sdp);
-                    answered.map_err(|error| Failure::new(ErrorClass::Format, format!("the server gives {error}")))?;
-                }
-                Act::Candidate { line, text } => {
-                    if !self.setup.peer.candidate(line, &text) {
-                        tracing::debug!(leg = %self.setup.leg.name, "a candidate of the server makes no sense");
-                    }
-                }
-                Act::Refreshed(token) => {
-                    self.door.token = Secret::new(token.clone());
-                    self.setup.context.credentials.refreshed(&self.setup.leg, Secret::new(token));
-                }
-                Act::Audience(now) => self.setup.reporter.fact(Fact::Audience { now }),
-                Act::Arrived(who) => self.announce(&who),
-                Act::Published => self.accepted(),
-                Act::Ponged(sent_ms) => self.gauge.ponged(unix_ms().saturating_sub(sent_ms)),
-                Act::Muted { id, medium, on, told } => {
-                    self.setup.shared.mute(&id, on);
-                    self.setup.mailbox.nudge();
-                    if told {
-                        self.setup.reporter.fact(Fact::Muted { medium, on });
-                    }
-                }
-                Act::Quality(quality) => self.gauge.judged(quality),
-                Act::Resume => self.resume(),
-                Act::End(failure) => return Err(failure),
-            }
-        }
-        Ok(())
-    }
-
-    /// Tells the server of tracks that it does not know, and offers what is there now.
-    async fn publish(&mut self) {
-        self.room.keep(&self.tracks.iter().map(|track| track.id.clone()).collect());
-        for track in self.tracks.clone() {
-            if self.room.add(&track.id, &track.name, track.medium, track.leads) {
-                self.send(Request::AddTrack(announce::track(&track))).await;
-            }
-        }
-        self.offer();
-    }
-
-    fn offer(&mut self) {
-        if self.negotiating {
-            self.again = true;
-        } else {
-            self.negotiating = true;
-            self.setup.peer.offer();
-        }
-    }
-
-    /// Media stands and the server has accepted every track: the leg is connected.
-    fn accepted(&mut self) {
-        if self.told || !self.media || !self.room.is_published() {
-            return;
-        }
-        self.told = true;
-        self.setup.reporter.fact(Fact::Connected);
-        self.setup.shared.connect();
-        self.setup.mailbox.nudge();
-    }
-
-    /// Tells which camera is on air: everybody, or those who came late.
-    fn announce(&self, to: &[String]) {
-        let sent = self.setup.peer.send(&announce::packet(&announce::payload(self.on_air.as_ref()), to));
-        tracing::debug!(leg = %self.setup.leg.name, sent, "told who is on air");
-    }
-
-    /// Writes it on the participant, for those who come late.
-    async fn describe(&mut self) {
-        if self.room.may_update && self.signal.is_some() {
-            let attributes = announce::attributes(&announce::payload(self.on_air.as_ref()));
-            self.send(Request::UpdateMetadata(attributes)).await;
         }
     }
 

@@ -9,12 +9,15 @@ use cuebox_core::director::{Medium, OnAir};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::media::actor::{Failure, Mailbox};
-use crate::media::publish::webrtc::{News, Peer};
+use crate::media::publish::outcome::Outcome;
+use crate::media::publish::webrtc::{IceServer, News, Peer, Reply};
 use crate::media::{Context, Reporter};
 
 /// What a session is told.
 pub enum Order {
     News(News),
+    /// Of the connection that the server opened.
+    Reply(Reply),
     OnAir(Option<OnAir>),
     Unmute,
     /// The pipeline cannot go on.
@@ -38,31 +41,43 @@ pub struct Announced {
     pub leads: bool,
 }
 
+/// What the server tells by a connection that it opens itself.
+pub enum Approach {
+    Offer { number: u32, sdp: String, servers: Vec<IceServer> },
+    Candidate { line: u32, text: String },
+}
+
+/// More of them than this at once are not heard.
+const MAX_APPROACHES: usize = 256;
+
 /// What the session tells its part.
 #[derive(Default)]
 pub struct Shared {
-    /// The first thing that went wrong.
-    failure: Mutex<Option<Failure>>,
+    pub outcome: Outcome,
     connected: AtomicBool,
     /// Ids of tracks that the host muted.
     muted: Mutex<BTreeSet<String>>,
+    approaches: Mutex<Vec<Approach>>,
 }
 
 impl Shared {
-    pub fn fail(&self, failure: Failure) {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
-    }
-
-    pub fn failure(&self) -> Option<Failure> {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-
     pub fn is_connected(&self) -> bool {
         self.connected.load(Ordering::Acquire)
     }
 
     pub fn connect(&self) {
         self.connected.store(true, Ordering::Release);
+    }
+
+    pub fn approach(&self, approach: Approach) {
+        let mut approaches = self.approaches.lock().unwrap_or_else(PoisonError::into_inner);
+        if approaches.len() < MAX_APPROACHES {
+            approaches.push(approach);
+        }
+    }
+
+    pub fn approaches(&self) -> Vec<Approach> {
+        std::mem::take(&mut *self.approaches.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub fn mute(&self, id: &str, on: bool) {

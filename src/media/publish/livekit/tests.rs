@@ -1,7 +1,8 @@
 //! Against a real LiveKit server; who watches is the wire tests' business, here the server itself is asked.
 
 mod fuzz;
-pub mod server;
+mod listening;
+mod repeater;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,11 +15,13 @@ use cuebox_core::encode_plan::{Grant, Profile, RateControl};
 use cuebox_core::grid::FrameIndex;
 use cuebox_core::ids::{Epoch, LegId, SlotId};
 
+use super::socket;
 use crate::media::actor::Actor;
 use crate::media::links::Link;
 use crate::media::plan::Wish;
+use crate::media::publish::tests::livekit::{self as server, Proxy, Server, token};
 use crate::media::testkit::{Feed, Stage, bursts, eventually, free_port, pictures};
-use server::{Proxy, Server, token};
+use repeater::Repeater;
 
 const LONG: Duration = Duration::from_secs(30);
 const ROOM: &str = "wedding";
@@ -106,6 +109,14 @@ impl Drop for Source {
     fn drop(&mut self) {
         self.encodes.iter().for_each(Actor::stop);
     }
+}
+
+/// Somebody else joins with the same name.
+fn impersonate(server: &Server) {
+    let door =
+        socket::Door { url: Url::new(server.url()), token: Secret::new(token(IDENTITY, ROOM, 60)), ca_file: None };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    assert!(runtime.block_on(door.join()).is_ok());
 }
 
 fn slot(number: u8) -> SlotId {
@@ -239,7 +250,7 @@ fn what_ends_a_session_is_told_apart() {
     let ends: [End; 3] = [
         ("removed", ErrorClass::Removed, |server| server.remove(ROOM, IDENTITY)),
         ("deleted", ErrorClass::RoomDeleted, |server| server.delete(ROOM)),
-        ("duplicate", ErrorClass::DuplicateIdentity, |server| server.impersonate(ROOM, IDENTITY)),
+        ("duplicate", ErrorClass::DuplicateIdentity, |server| impersonate(server)),
     ];
     for (what, expected, end) in ends {
         let mut source = Source::new(&server.url(), &token(IDENTITY, ROOM, 600));
@@ -311,6 +322,33 @@ fn slots_are_published_beside_the_program_and_withdrawn() {
         let before = leg.reporter.total();
         assert!(eventually(LONG, || leg.reporter.total() > before + 10_000), "{slots:?}");
     }
+    assert!(!source.stage.facts.iter().any(|(_, fact)| matches!(fact, Fact::Failed { .. })));
+    leg.stop();
+}
+
+#[test]
+fn answers_that_come_twice_and_late_change_nothing() {
+    let server = Server::start();
+    let line = Repeater::start(server.port);
+    let mut source = Source::new(&line.url(), &token(IDENTITY, ROOM, 600));
+    source.encode(EncodeJob::SlotStream(slot(1)), Link::SlotPicture(slot(1)), Link::SlotSound(slot(1)));
+    let (leg, _ended) = source.start();
+    source.connected();
+    let before = server.participant(ROOM, IDENTITY).unwrap()["sid"].clone();
+    for round in 1..=4 {
+        if round % 2 == 1 {
+            source.leg.slots.insert(slot(1), "Altar".to_owned());
+        } else {
+            source.leg.slots.clear();
+        }
+        leg.update(source.wish());
+        let tracks = if round % 2 == 1 { 4 } else { 2 };
+        assert!(eventually(LONG, || server.tracks(ROOM, IDENTITY).len() == tracks), "round {round}");
+        let sent = leg.reporter.total();
+        assert!(eventually(LONG, || leg.reporter.total() > sent + 10_000), "round {round}");
+    }
+    assert!(eventually(LONG, || line.copies() >= 9), "{} copies", line.copies());
+    assert_eq!(server.participant(ROOM, IDENTITY).unwrap()["sid"], before);
     assert!(!source.stage.facts.iter().any(|(_, fact)| matches!(fact, Fact::Failed { .. })));
     leg.stop();
 }

@@ -3,7 +3,6 @@
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use cuebox_core::config::LegConfig;
@@ -17,6 +16,7 @@ use super::session::{News, Session};
 use super::target::{self, Target};
 use super::wire::{End, Wire};
 use crate::media::actor::{Failure, Mailbox};
+use crate::media::publish::outcome::Outcome;
 use crate::media::publish::rate::Rate;
 use crate::media::publish::{reach, tls};
 use crate::media::{Context, Reporter};
@@ -30,16 +30,9 @@ const AHEAD: usize = 32 * 1024;
 /// What the thread and its part tell each other.
 #[derive(Default)]
 pub struct State {
-    /// The first thing that went wrong.
-    failure: Mutex<Option<Failure>>,
+    pub outcome: Outcome,
     pub published: AtomicBool,
     pub stop: AtomicBool,
-}
-
-impl State {
-    pub fn take_failure(&self) -> Option<Failure> {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
 }
 
 pub struct Connection {
@@ -58,8 +51,7 @@ impl Connection {
         if failure.class == ErrorClass::Unauthorised {
             self.context.credentials.rejected(&self.config);
         }
-        self.state.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
-        self.mailbox.nudge();
+        self.state.outcome.fail(failure, &self.mailbox);
     }
 
     fn publish(&self) -> Result<(), Failure> {

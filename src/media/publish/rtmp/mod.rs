@@ -100,7 +100,7 @@ impl Part for RtmpPart {
         if self.state.published.load(Ordering::Acquire) {
             self.stream.start();
         }
-        self.state.take_failure().map_or(Ok(()), Err)
+        self.state.outcome.result()
     }
 }
 

@@ -17,6 +17,7 @@ use cuebox_core::director::ErrorClass;
 use super::amf::{self, Value};
 use super::chunks::{self, CHUNK, Message, Reader, Wrong};
 use crate::media::actor::Failure;
+use crate::media::publish::words;
 
 /// The server is to acknowledge each so many bytes: about four times a second at 1 Mbit/s.
 const WINDOW: u32 = 32 * 1024;
@@ -251,10 +252,10 @@ impl Session {
                 let publish = [Value::text("publish"), Value::Number(5.0), Value::Null, key, live];
                 self.command(self.stream, &publish);
             }
-            ("_error", State::Connecting) => return Err(refused("the application", info)),
+            ("_error", State::Connecting) => return Err(refused(&self.place, "the application", info)),
             // Some servers know no `releaseStream` or `FCPublish`, and take the stream all the same.
             ("_error", State::Creating) if *transaction == CREATE_STREAM => {
-                return Err(refused("the stream", info));
+                return Err(refused(&self.place, "the stream", info));
             }
             ("onStatus", State::Creating | State::Asking | State::Publishing) => {
                 let code = info.and_then(|info| info.get("code")).and_then(Value::as_text).unwrap_or_default();
@@ -263,7 +264,7 @@ impl Session {
                     self.state = State::Publishing;
                     news.push(News::Published);
                 } else if level == "error" {
-                    return Err(refused("the stream key", info));
+                    return Err(refused(&self.place, "", info));
                 }
             }
             ("close", _) => return Err(self.closed()),
@@ -289,11 +290,12 @@ fn wrong(wrong: Wrong) -> Failure {
     Failure::new(ErrorClass::Format, format!("the server's answers are no RTMP: {wrong}"))
 }
 
-/// A refusal in the server's words, which may hold anything: they are cut short.
-fn refused(what: &str, info: Option<&Value>) -> Failure {
+/// A refusal in the server's words, of `what`, where it is not the key.
+fn refused(place: &Place, what: &str, info: Option<&Value>) -> Failure {
     let said = |name: &str| info.and_then(|info| info.get(name)).and_then(Value::as_text).unwrap_or_default();
-    let words: String = format!("{} {}", said("code"), said("description")).chars().take(200).collect();
-    Failure::new(ErrorClass::Unauthorised, format!("the server refuses {what}: {}", words.trim()))
+    let words = words::of_server(&format!("{} {}", said("code"), said("description")), &place.key);
+    let parts = [what, words.as_str()].into_iter().filter(|it| !it.is_empty()).collect::<Vec<_>>();
+    Failure::new(ErrorClass::Unauthorised, parts.join(": "))
 }
 
 #[cfg(test)]

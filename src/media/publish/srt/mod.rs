@@ -21,13 +21,13 @@ mod watch;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Mutex, PoisonError};
 
 use cuebox_core::config::{SrtMode, SrtTarget};
 use cuebox_core::director::{self, ErrorClass};
 use cuebox_core::ids::LegId;
 use gst::prelude::*;
 
+use super::outcome::Outcome;
 use super::stream::{Stream, Taker, ask_for_key_frame};
 use crate::media::actor::{Failure, Handled, Mailbox, Part};
 use crate::media::encode::{access_units, make};
@@ -49,17 +49,9 @@ struct SrtPart {
 /// What the watcher and the part tell each other.
 #[derive(Default)]
 struct State {
-    /// The first thing that went wrong.
-    failure: Mutex<Option<Failure>>,
+    outcome: Outcome,
     reached: AtomicBool,
     connected: AtomicBool,
-}
-
-impl State {
-    fn fail(&self, failure: Failure, mailbox: &Mailbox) {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
-        mailbox.nudge();
-    }
 }
 
 pub fn build(
@@ -218,7 +210,7 @@ impl Part for SrtPart {
         let gst::MessageView::Error(error) = message.view() else { return Handled::No };
         let text = error.error().message().to_owned();
         let class = class(&text, error.error().kind(), self.state.connected.load(Ordering::Acquire));
-        self.state.fail(Failure::new(class, text), &self.mailbox);
+        self.state.outcome.fail(Failure::new(class, text), &self.mailbox);
         Handled::Yes
     }
 
@@ -229,7 +221,7 @@ impl Part for SrtPart {
             let _ = self.sink.sync_state_with_parent();
             self.stream.start();
         }
-        self.state.failure.lock().unwrap_or_else(PoisonError::into_inner).take().map_or(Ok(()), Err)
+        self.state.outcome.result()
     }
 }
 

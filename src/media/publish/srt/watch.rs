@@ -42,7 +42,7 @@ impl Watch {
         if let Some((host, port)) = caller
             && let Err(failure) = reach(&host, port)
         {
-            return self.state.fail(failure, &self.mailbox);
+            return self.state.outcome.fail(failure, &self.mailbox);
         }
         self.state.reached.store(true, Ordering::Release);
         self.mailbox.nudge();

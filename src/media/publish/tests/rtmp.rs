@@ -179,9 +179,10 @@ fn a_viewer_sees_the_picture_step_down_and_up() {
     assert!(eventually(LONG, || leg.reporter.total() > 20_000));
     let folder = Folder::new("steps");
     let file = folder.0.join("sizes");
-    let mut command = Command::new("timeout");
-    command.args(["30", "ffprobe", "-v", "error", "-select_streams", "v", "-show_entries", "frame=width,height"]);
-    command.args(["-of", "csv=p=0", "-read_intervals", "%+7", &nginx.url("live/steps")]);
+    // Line by line: what it has seen is asked while it looks.
+    let mut command = Command::new("stdbuf");
+    command.args(["-oL", "ffprobe", "-v", "error", "-select_streams", "v", "-show_entries", "frame=width,height"]);
+    command.args(["-of", "csv=p=0", &nginx.url("live/steps")]);
     let mut viewer = command.stdout(std::fs::File::create(&file).unwrap()).stderr(Stdio::null()).spawn().unwrap();
     let shown = || std::fs::read_to_string(&file).unwrap_or_default();
     let count = |size: &str| shown().lines().filter(|line| line.trim_end_matches(',') == size).count();

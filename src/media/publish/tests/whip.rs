@@ -1,13 +1,16 @@
 //! WHIP against a LiveKit server's own endpoint; the server itself is asked what it gets.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use cuebox_core::config::{LegTarget, Secret, TokenSource, Url, WhipTarget};
 use cuebox_core::credentials::Configured;
 use cuebox_core::director::ErrorClass;
 
+use super::livekit::{Server, token};
 use super::{LONG, Source};
-use crate::media::publish::livekit::tests::server::{Server, token};
 use crate::media::testkit::{eventually, free_port};
 
 const ROOM: &str = "whip-room";
@@ -98,4 +101,68 @@ fn what_is_wrong_with_a_whip_server_is_told_apart() {
         let (class, why) = source.failed();
         assert_eq!(class, expected, "{target:?}: {why}");
     }
+}
+
+/// A server that gives every caller the same answer; gives its port, and what callers said.
+fn answering(answer: String) -> (u16, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let keeps = heard.clone();
+    std::thread::spawn(move || {
+        for mut caller in listener.incoming().flatten() {
+            let (mut said, mut part) = (Vec::new(), [0; 4096]);
+            // Head and body: an offer ends with a line's end, and the connection stays open.
+            while !said.windows(4).any(|it| it == b"\r\n\r\n") || !said.ends_with(b"\r\n") {
+                match caller.read(&mut part) {
+                    Ok(count) if count > 0 => said.extend_from_slice(&part[..count]),
+                    _ => break,
+                }
+            }
+            keeps.lock().unwrap().push(String::from_utf8_lossy(&said).into_owned());
+            let _ = caller.write_all(answer.as_bytes());
+        }
+    });
+    (port, heard)
+}
+
+fn redirecting(to: &str) -> (u16, Arc<Mutex<Vec<String>>>) {
+    let head = "HTTP/1.1 307 Temporary Redirect\r\nContent-Length: 0\r\nConnection: close";
+    answering(format!("{head}\r\nLocation: {to}\r\n\r\n"))
+}
+
+#[test]
+fn a_redirection_is_followed_and_the_session_ended_where_it_is() {
+    let server = Server::start();
+    let mut source = Source::marked();
+    let (port, _) = redirecting(&endpoint(&server));
+    let url = format!("http://127.0.0.1:{port}/shared");
+    let (leg, ended) = source.publish(target(&url, Some(token(IDENTITY, ROOM, 600))), None);
+    source.connected();
+    assert!(eventually(LONG, || leg.reporter.total() > 20_000));
+    leg.stop();
+    ended.recv_timeout(LONG).unwrap();
+    assert!(eventually(Duration::from_secs(5), || server.participant(ROOM, IDENTITY).is_none()), "it left at once");
+}
+
+#[test]
+fn a_redirection_ends_somewhere_and_takes_the_token_to_no_other_host() {
+    let refusing = "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_owned();
+    let (elsewhere, heard) = answering(refusing);
+    let (first, asked) = redirecting(&format!("http://127.0.0.1:{elsewhere}/whip"));
+    let (endless, _) = redirecting("/again");
+    let table = [
+        (format!("http://localhost:{first}/whip"), ErrorClass::Unauthorised),
+        (format!("http://127.0.0.1:{endless}/whip"), ErrorClass::Format),
+    ];
+    for (url, expected) in table {
+        let mut source = Source::marked();
+        source.stage.context.credentials = Arc::new(Configured);
+        let (_leg, _ended) = source.publish(target(&url, Some("a.secret.token".to_owned())), None);
+        let (class, why) = source.failed();
+        assert_eq!(class, expected, "{url}: {why}");
+    }
+    let carried = |heard: &Mutex<Vec<String>>| heard.lock().unwrap().iter().any(|it| it.contains("secret"));
+    assert!(carried(&asked), "its own host gets it");
+    assert!(!heard.lock().unwrap().is_empty() && !carried(&heard), "{:?}", heard.lock().unwrap());
 }

@@ -10,6 +10,7 @@ use gst_webrtc::{
 };
 
 use super::feedback::Counters;
+use super::ice::{self, IceServer};
 use super::pacer::Pacer;
 use super::sdp::{self, SdpError};
 use crate::media::actor::Failure;
@@ -45,26 +46,6 @@ pub enum News {
     /// Bits per second that the network carries.
     Estimated(u64),
     ChannelOpen,
-}
-
-/// Where candidates beside the machine's own addresses come from.
-#[derive(Clone, PartialEq, Eq)]
-pub struct IceServer {
-    /// `stun:HOST[:PORT]`, `turn:HOST[:PORT][?transport=udp|tcp]` or `turns:…`.
-    pub url: String,
-    pub username: String,
-    pub credential: String,
-}
-
-impl IceServer {
-    /// Of an address with `USER:PASSWORD@` in front of the host, as a configuration has it.
-    pub fn configured(url: &str) -> Self {
-        let (scheme, rest) = url.split_once(':').unwrap_or((url, ""));
-        let rest = rest.trim_start_matches("//");
-        let (login, place) = rest.rsplit_once('@').unwrap_or(("", rest));
-        let (username, credential) = login.split_once(':').unwrap_or((login, ""));
-        Self { url: format!("{scheme}:{place}"), username: username.to_owned(), credential: credential.to_owned() }
-    }
 }
 
 pub type Tell = Arc<dyn Fn(News) + Send + Sync>;
@@ -106,19 +87,9 @@ impl Peer {
         &self.counters
     }
 
-    /// To be called before the first offer. Servers whose address makes no sense are left out and named.
+    /// To be called before the first offer.
     pub fn use_servers(&self, servers: &[IceServer]) {
-        for server in servers {
-            match sdp_server(server) {
-                Some(Server::Stun(url)) => self.bin.set_property("stun-server", url),
-                Some(Server::Turn(url)) => {
-                    if !self.bin.emit_by_name::<bool>("add-turn-server", &[&url]) {
-                        tracing::debug!("the TURN server {} is not taken", server.url);
-                    }
-                }
-                None => tracing::debug!("{} is not an ICE server's address", server.url),
-            }
-        }
+        ice::use_servers(&self.bin, servers);
     }
 
     /// Makes an offer of all tracks as they are now, and takes it as the local description.
@@ -133,9 +104,17 @@ impl Peer {
             match (text, bin.upgrade()) {
                 (Ok((offer, text)), Some(bin)) => {
                     kept.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&text);
+                    let complain = tell.clone();
+                    let taken = gst::Promise::with_change_func(move |reply| {
+                        if let Ok(Some(reply)) = reply
+                            && reply.has_field("error")
+                        {
+                            complain(News::Refused(format!("our own offer is not taken: {}", complaint(Some(reply)))));
+                        }
+                    });
                     // In this order: an answer that comes at once finds the offer taken. What is set here begins after
                     // this call, so that no candidate overtakes the offer.
-                    bin.emit_by_name::<()>("set-local-description", &[&offer, &None::<gst::Promise>]);
+                    bin.emit_by_name::<()>("set-local-description", &[&offer, &taken]);
                     // In a bundle the section's port says nothing; yet LiveKit takes a zero for a refusal.
                     tell(News::Offered(text.replace("m=application 0 ", "m=application 9 ")));
                 }
@@ -197,7 +176,7 @@ impl Peer {
     }
 }
 
-fn complaint(reply: Option<&gst::StructureRef>) -> String {
+pub(super) fn complaint(reply: Option<&gst::StructureRef>) -> String {
     let error = reply.and_then(|reply| reply.get::<glib::Error>("error").ok());
     error.map_or_else(|| "the connection does not say why".to_owned(), |error| error.message().to_owned())
 }
@@ -257,45 +236,4 @@ fn estimate(bin: &gst::Element, start_bps: u64, tell: &Tell, counters: &Arc<Coun
         }
         Some(pacer.upcast::<gst::Element>().to_value())
     });
-}
-
-enum Server {
-    Stun(String),
-    Turn(String),
-}
-
-/// In the form that the element takes: `stun://host:port`, `turn://user:password@host:port?transport=…`.
-fn sdp_server(server: &IceServer) -> Option<Server> {
-    let (scheme, rest) = server.url.split_once(':')?;
-    let rest = rest.trim_start_matches("//");
-    let (place, query) = rest.split_once('?').map_or((rest, None), |(place, query)| (place, Some(query)));
-    let tls = scheme.eq_ignore_ascii_case("turns");
-    if place.is_empty() || !place.chars().all(|it| it.is_ascii_alphanumeric() || ".-:[]_".contains(it)) {
-        return None;
-    }
-    let has_port = place.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok() && !place.ends_with(']'));
-    let default = if tls { 5_349 } else { 3_478 };
-    let place = if has_port { place.to_owned() } else { format!("{place}:{default}") };
-    match scheme.to_ascii_lowercase().as_str() {
-        "stun" => Some(Server::Stun(format!("stun://{place}"))),
-        scheme @ ("turn" | "turns") => {
-            let (user, password) = (escaped(&server.username), escaped(&server.credential));
-            let query = query.filter(|it| ["transport=udp", "transport=tcp"].contains(it));
-            let query = query.map(|it| format!("?{it}")).unwrap_or_default();
-            Some(Server::Turn(format!("{scheme}://{user}:{password}@{place}{query}")))
-        }
-        _ => None,
-    }
-}
-
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            escaped.push(char::from(byte));
-        } else {
-            escaped.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    escaped
 }

@@ -25,37 +25,47 @@ struct Section<'a> {
     refused: bool,
 }
 
-/// Whether an answer can be given to the connection at all. What it cannot judge, the connection refuses itself.
+/// Whether a description can be read at all.
 ///
 /// # Errors
 /// Why not.
-pub fn check_answer(offer: &str, answer: &str) -> Result<(), SdpError> {
-    if answer.len() > MAX_SDP_BYTES {
-        return Err(SdpError::Oversized(answer.len()));
+pub fn check(text: &str) -> Result<(), SdpError> {
+    if text.len() > MAX_SDP_BYTES {
+        return Err(SdpError::Oversized(text.len()));
     }
-    if answer.chars().any(|it| it.is_control() && it != '\r' && it != '\n' && it != '\t') {
+    if text.chars().any(|it| it.is_control() && it != '\r' && it != '\n' && it != '\t') {
         return Err(SdpError::Characters);
     }
-    if !answer.starts_with("v=0") {
+    if !text.starts_with("v=0") {
         return Err(SdpError::Missing("its version line"));
     }
-    let (offered, answered) = (sections(offer), sections(answer));
-    if offered.len() != answered.len() {
-        return Err(SdpError::Sections { offered: offered.len(), answered: answered.len() });
-    }
-    if let Some(at) = offered.iter().zip(&answered).position(|(ours, theirs)| ours.kind != theirs.kind) {
-        return Err(SdpError::Kind(at));
-    }
+    let sections = sections(text);
     let needed = [
         ("a=ice-ufrag:", "ICE's user fragment"),
         ("a=ice-pwd:", "ICE's password"),
         ("a=fingerprint:", "a fingerprint"),
     ];
     for (line, what) in needed {
-        let found = answer.lines().filter_map(|it| it.strip_prefix(line)).any(|value| !value.trim().is_empty());
-        if !found && answered.iter().any(|section| !section.refused) {
+        let found = text.lines().filter_map(|it| it.strip_prefix(line)).any(|value| !value.trim().is_empty());
+        if !found && sections.iter().any(|section| !section.refused) {
             return Err(SdpError::Missing(what));
         }
+    }
+    Ok(())
+}
+
+/// Whether an answer can be given to the connection at all. What it cannot judge, the connection refuses itself.
+///
+/// # Errors
+/// Why not.
+pub fn check_answer(offer: &str, answer: &str) -> Result<(), SdpError> {
+    check(answer)?;
+    let (offered, answered) = (sections(offer), sections(answer));
+    if offered.len() != answered.len() {
+        return Err(SdpError::Sections { offered: offered.len(), answered: answered.len() });
+    }
+    if let Some(at) = offered.iter().zip(&answered).position(|(ours, theirs)| ours.kind != theirs.kind) {
+        return Err(SdpError::Kind(at));
     }
     Ok(())
 }

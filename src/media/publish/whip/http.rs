@@ -1,5 +1,6 @@
 //! WHIP's calls: an offer is posted and answered, a session is deleted. Every bound that a stranger's server makes
-//! necessary: 5 s to connect, 10 s for a call, 256 KiB of answer, no redirects, the token to its own server only.
+//! necessary: 5 s to connect, 10 s for a call, 256 KiB of answer, three redirections of the kinds that WHIP has (307 and
+//! 308, never out of TLS), the token to the host that it was given for and to no other.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,13 +12,13 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Response};
 
 use crate::media::actor::Failure;
-use crate::media::publish::tls;
+use crate::media::publish::{tls, words};
 
 const CONNECT: Duration = Duration::from_secs(5);
 const WHOLE: Duration = Duration::from_secs(10);
 const LONGEST_ANSWER: usize = 256 * 1024;
-/// Characters of a server's words that are shown.
-const SHOWN: usize = 200;
+/// One server that shares its load sends to another, which may name its own entrance.
+const REDIRECTIONS: usize = 3;
 
 /// A server's endpoint with what opens it.
 pub struct Endpoint {
@@ -62,29 +63,39 @@ impl Endpoint {
 
     /// Asks for a session.
     pub async fn create(&self, offer: String) -> Result<Session, Failure> {
-        let request = self.client.post(self.url.clone()).header(CONTENT_TYPE, "application/sdp").body(offer);
-        let answer = self.signed(request)?.send().await.map_err(|error| self.unreached(&error))?;
-        let status = answer.status().as_u16();
-        let location = answer.headers().get(LOCATION).and_then(|it| it.to_str().ok());
-        let location = location.and_then(|it| self.url.join(it).ok()).filter(|it| it.origin() == self.url.origin());
-        let body = self.body(answer).await?;
-        if status != 201 {
-            return Err(self.refused(status, &body));
+        let mut url = self.url.clone();
+        for _ in 0..=REDIRECTIONS {
+            let request = self.client.post(url.clone()).header(CONTENT_TYPE, "application/sdp").body(offer.clone());
+            let answer = self.signed(request, &url)?.send().await.map_err(|error| self.unreached(&error))?;
+            let status = answer.status().as_u16();
+            let location = answer.headers().get(LOCATION).and_then(|it| it.to_str().ok());
+            let location = location.and_then(|it| url.join(it).ok());
+            if [307, 308].contains(&status) {
+                url = elsewhere(&url, location)?;
+                continue;
+            }
+            let location = location.filter(|it| it.origin() == url.origin());
+            let body = self.body(answer).await?;
+            if status != 201 {
+                return Err(self.refused(status, &body));
+            }
+            return Ok(Session { answer: body, location });
         }
-        Ok(Session { answer: body, location })
+        Err(Failure::new(ErrorClass::Format, "the server sends from one address to the next without an end"))
     }
 
     /// Ends a session; a server that does not hear it finds out by itself.
     pub async fn delete(&self, session: &Session) {
         let Some(location) = session.location.clone() else { return };
-        let Ok(request) = self.signed(self.client.delete(location)) else { return };
+        let Ok(request) = self.signed(self.client.delete(location.clone()), &location) else { return };
         if let Err(error) = request.send().await {
             tracing::debug!(why = cause(&error), "the WHIP session is not ended in order");
         }
     }
 
-    fn signed(&self, request: RequestBuilder) -> Result<RequestBuilder, Failure> {
-        let Some(token) = &self.token else { return Ok(request) };
+    fn signed(&self, request: RequestBuilder, to: &reqwest::Url) -> Result<RequestBuilder, Failure> {
+        let own = to.host_str() == self.url.host_str() && (to.scheme() == "https" || self.url.scheme() == "http");
+        let Some(token) = self.token.as_ref().filter(|_| own) else { return Ok(request) };
         let unfit = |_| Failure::new(ErrorClass::Format, "the token holds what a header cannot carry");
         let mut value = HeaderValue::from_str(&format!("Bearer {}", token.reveal().trim())).map_err(unfit)?;
         value.set_sensitive(true);
@@ -104,22 +115,15 @@ impl Endpoint {
     }
 
     fn refused(&self, status: u16, body: &str) -> Failure {
-        let words = self.words(body);
+        let words = words::of_server(body, self.token.as_ref().map_or("", |token| token.reveal()));
         let said = if words.is_empty() { String::new() } else { format!(": {words}") };
         let (class, what) = match status {
-            401 | 403 => (ErrorClass::Unauthorised, "the server refuses the token".to_owned()),
-            404 | 405 | 410 => (ErrorClass::Unauthorised, "the server has no such WHIP endpoint".to_owned()),
+            401 | 403 => return Failure::new(ErrorClass::Unauthorised, words),
+            404 | 405 | 410 => (ErrorClass::Unauthorised, "it has no such WHIP endpoint".to_owned()),
             400 | 406 | 415 | 422 => (ErrorClass::Format, format!("the server answers {status} to the offer")),
             _ => (ErrorClass::NetworkLost, format!("the server answers {status}")),
         };
         Failure::new(class, format!("{what}{said}"))
-    }
-
-    /// One line of what a server said; nothing, if it says the token.
-    fn words(&self, body: &str) -> String {
-        let line: String = body.chars().map(|it| if it.is_control() { ' ' } else { it }).take(SHOWN).collect();
-        let leaks = |token: &Secret| token.reveal().split('.').any(|part| part.len() >= 8 && line.contains(part));
-        if self.token.as_ref().is_some_and(leaks) { String::new() } else { line.trim().to_owned() }
     }
 
     fn unreached(&self, error: &reqwest::Error) -> Failure {
@@ -127,6 +131,19 @@ impl Endpoint {
         let class = if error.is_timeout() { ErrorClass::Timeout } else { class(error) };
         Failure::new(class, why)
     }
+}
+
+/// Where a redirection leads to.
+fn elsewhere(from: &reqwest::Url, to: Option<reqwest::Url>) -> Result<reqwest::Url, Failure> {
+    let strange = |why: &str| Failure::new(ErrorClass::Format, format!("the server sends elsewhere, {why}"));
+    let to = to.ok_or_else(|| strange("and does not say where"))?;
+    if !["http", "https"].contains(&to.scheme()) || to.host_str().is_none() {
+        return Err(strange("to what is not an HTTP address"));
+    }
+    if from.scheme() == "https" && to.scheme() != "https" {
+        return Err(strange("out of TLS"));
+    }
+    Ok(to)
 }
 
 /// By the kinds of the errors behind it, never by their text.
@@ -167,5 +184,5 @@ fn cause(error: &reqwest::Error) -> String {
     while let Some(inner) = cause.source() {
         cause = inner;
     }
-    cause.to_string().chars().map(|it| if it.is_control() { ' ' } else { it }).take(SHOWN).collect()
+    words::of_server(&cause.to_string(), "")
 }

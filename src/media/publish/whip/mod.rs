@@ -13,22 +13,19 @@ mod session;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use cuebox_core::config::WhipTarget;
-use cuebox_core::director::{self, EncodeJob, ErrorClass};
+use cuebox_core::director::{self, EncodeJob};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
-use super::webrtc::{IceServer, Peer, SoundTrack, VideoTrack, start_bps};
+use super::outcome::Outcome;
+use super::webrtc::{self, Peer, SoundTrack, VideoTrack};
 use crate::media::actor::{Failure, Handled, Mailbox, Part};
 use crate::media::links::Link;
 use crate::media::plan::Wish;
 use crate::media::{Context, Reporter};
 use session::{Order, Setup};
 
-/// A goodbye that takes longer is left unsaid.
-const FAREWELL_LIMIT: Duration = Duration::from_millis(700);
 /// Picture and sound of one origin.
 const STREAM: &str = "program";
 
@@ -49,16 +46,8 @@ struct WhipPart {
 /// What the session tells its part.
 #[derive(Default)]
 struct Shared {
-    /// The first thing that went wrong.
-    failure: Mutex<Option<Failure>>,
+    outcome: Outcome,
     connected: AtomicBool,
-}
-
-impl Shared {
-    fn fail(&self, failure: Failure, mailbox: &Mailbox) {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
-        mailbox.nudge();
-    }
 }
 
 pub fn build(
@@ -75,9 +64,7 @@ pub fn build(
         // Refused only when the session has ended.
         let _ = news.send(Order::News(it));
     });
-    let peer = Peer::new(&pipeline, start_bps(context, 0), tell)?;
-    let servers: Vec<IceServer> = target.ice_servers.iter().map(|url| IceServer::configured(url.reveal())).collect();
-    peer.use_servers(&servers);
+    let peer = Peer::new(&pipeline, webrtc::start_bps(context, 0), tell)?;
     let video = VideoTrack::add(&peer, &pipeline, STREAM)?;
     let sound = SoundTrack::add(&peer, &pipeline, wish.audio_bitrate_bps, STREAM)?;
     let shared = Arc::new(Shared::default());
@@ -123,19 +110,13 @@ impl Part for WhipPart {
     }
 
     fn message(&mut self, message: &gst::Message) -> Handled {
-        let gst::MessageView::Error(error) = message.view() else { return Handled::No };
-        let class = match error.error().kind::<gst::ResourceError>() {
-            Some(_) => ErrorClass::NetworkLost,
-            None => crate::media::bus::class(&error.error()),
-        };
-        self.shared.fail(Failure::new(class, error.error().message()), &self.mailbox);
+        let Some(failure) = webrtc::failure(message) else { return Handled::No };
+        self.shared.outcome.fail(failure, &self.mailbox);
         Handled::Yes
     }
 
     fn nudged(&mut self) -> Result<(), Failure> {
-        if let Some(failure) = self.shared.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            return Err(failure);
-        }
+        self.shared.outcome.result()?;
         if self.shared.connected.load(Ordering::Acquire) && !self.sending {
             self.sending = true;
             self.sound.start(&self.context, Link::ProgramSound);
@@ -149,7 +130,7 @@ impl Part for WhipPart {
         self.sound.stop();
         let (done, said) = std::sync::mpsc::channel();
         if self.orders.send(Order::Leave(done)).is_ok() {
-            let _ = said.recv_timeout(FAREWELL_LIMIT);
+            webrtc::hear_farewell(&said);
         }
     }
 }

@@ -23,9 +23,8 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use super::Shared;
 use super::http::{Endpoint, Session};
 use crate::media::actor::{Failure, Mailbox};
-use crate::media::publish::livekit::gauge::Gauge;
 use crate::media::publish::reach;
-use crate::media::publish::webrtc::{Connection, News, Peer};
+use crate::media::publish::webrtc::{Connection, Gauge, IceServer, News, Peer, tunnel};
 use crate::media::{Context, Reporter};
 
 /// For the offer and its candidates.
@@ -76,7 +75,7 @@ async fn run(mut own: Setup) {
             if failure.class == ErrorClass::Unauthorised {
                 own.context.credentials.rejected(&own.leg);
             }
-            own.shared.fail(failure, &own.mailbox);
+            own.shared.outcome.fail(failure, &own.mailbox);
         }
     }
 }
@@ -84,6 +83,10 @@ async fn run(mut own: Setup) {
 impl Setup {
     async fn live(&mut self) -> Result<Left, Failure> {
         let endpoint = self.endpoint()?;
+        let servers: Vec<IceServer> =
+            self.target.ice_servers.iter().map(|url| IceServer::configured(url.reveal())).collect();
+        let ca_file = self.leg.ca_file.as_deref().map(std::path::Path::new);
+        self.peer.use_servers(&tunnel::through(&servers, ca_file).await);
         self.peer.offer();
         let offer = match self.offered().await? {
             Ok(offer) => offer,

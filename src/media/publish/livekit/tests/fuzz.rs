@@ -6,43 +6,8 @@ use proto::signal_response::Message as Response;
 
 use super::super::room::Room;
 use super::super::socket::decode;
+use crate::media::publish::tests::random::{Random, rounds};
 use crate::media::publish::webrtc::sdp;
-
-/// xorshift64*, seeded in the source.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        (self.next() % end.max(1) as u64) as usize
-    }
-
-    fn bytes(&mut self, most: usize) -> Vec<u8> {
-        let length = self.below(most);
-        (0..length).map(|_| self.next() as u8).collect()
-    }
-
-    /// Some of its bytes changed, cut short, or doubled.
-    fn spoil(&mut self, bytes: &[u8]) -> Vec<u8> {
-        let mut spoilt = bytes.to_vec();
-        for _ in 0..=self.below(6) {
-            let at = self.below(spoilt.len());
-            match (self.below(4), spoilt.get_mut(at)) {
-                (0, _) => spoilt.truncate(at),
-                (1, _) => spoilt.extend_from_within(..at),
-                (_, Some(byte)) => *byte = self.next() as u8,
-                (_, None) => {}
-            }
-        }
-        spoilt
-    }
-}
 
 fn participant(sid: &str) -> proto::ParticipantInfo {
     proto::ParticipantInfo { sid: sid.to_owned(), identity: format!("i-{sid}"), state: 2, ..Default::default() }
@@ -65,6 +30,11 @@ fn messages() -> Vec<Response> {
         Response::Answer(proto::SessionDescription { sdp: ANSWER.to_owned(), ..Default::default() }),
         Response::Offer(proto::SessionDescription { sdp: ANSWER.to_owned(), ..Default::default() }),
         Response::Trickle(proto::TrickleRequest { candidate_init: candidate.to_owned(), ..Default::default() }),
+        Response::Trickle(proto::TrickleRequest {
+            candidate_init: candidate.to_owned(),
+            target: 1,
+            ..Default::default()
+        }),
         Response::Update(proto::ParticipantUpdate { participants: vec![participant("a"), participant("own")] }),
         Response::TrackPublished(proto::TrackPublishedResponse { cid: "one".to_owned(), track: Some(track) }),
         Response::TrackPublished(proto::TrackPublishedResponse::default()),
@@ -95,7 +65,7 @@ fn messages_out_of_order_spoilt_or_of_random_bytes_never_panic() {
     let messages = messages();
     let encoded: Vec<Vec<u8>> =
         messages.iter().map(|it| proto::SignalResponse { message: Some(it.clone()) }.encode_to_vec()).collect();
-    for _ in 0..200 {
+    for _ in 0..rounds(200) {
         let mut room = Room::default();
         if random.below(4) > 0 {
             assert!(room.join(&join()).is_ok());
@@ -133,10 +103,11 @@ fn answers_are_taken_when_they_fit_and_refused_with_a_reason_when_not() {
         assert!(sdp::check_answer(OFFER, &answer).is_err(), "{what}");
     }
     let mut random = Random(0x5eed_0002);
-    for _ in 0..5_000 {
+    for _ in 0..rounds(5_000) {
         let bytes = if random.below(2) == 0 { random.bytes(600) } else { random.spoil(ANSWER.as_bytes()) };
         let text = String::from_utf8_lossy(&bytes);
         let _ = sdp::check_answer(OFFER, &text);
+        let _ = sdp::check(&text);
         let _ = sdp::candidate(&text);
     }
 }

@@ -1,4 +1,4 @@
-//! What is measured of a session, and told: progress, estimate, rate, delay, loss, quality.
+//! What is measured of a connection, and told: progress, estimate, rate, delay, loss, quality.
 
 use std::time::{Duration, Instant};
 
@@ -6,8 +6,8 @@ use cuebox_core::director::Fact;
 use cuebox_core::ids::LegId;
 use cuebox_core::status::LinkQuality;
 
+use super::feedback::{Counters, Loss};
 use crate::media::publish::rate::Rate;
-use crate::media::publish::webrtc::feedback::{Counters, Loss};
 use crate::media::{Context, Reporter};
 
 /// Estimates that rise are told at most this often.

@@ -25,7 +25,7 @@ pub struct Server {
     _folder: Folder,
 }
 
-/// What the box joins with; `ttl_s` may lie in the past.
+/// What the box joins with, and may listen by; `ttl_s` may lie in the past.
 pub fn token(identity: &str, room: &str, ttl_s: i64) -> String {
     sign(identity, &json!({ "roomJoin": true, "room": room, "canUpdateOwnMetadata": true }), ttl_s)
 }
@@ -136,19 +136,15 @@ impl Server {
         self.call("RemoveParticipant", &json!({ "room": room, "identity": identity })).unwrap();
     }
 
-    pub fn delete(&self, room: &str) {
-        self.call("DeleteRoom", &json!({ "room": room })).unwrap();
+    /// Makes `identity` get what `other` publishes.
+    pub fn subscribe(&self, room: &str, identity: &str, other: &str) {
+        let sids: Vec<Value> = self.tracks(room, other).into_iter().map(|it| it["sid"].clone()).collect();
+        let asked = json!({ "room": room, "identity": identity, "trackSids": sids, "subscribe": true });
+        self.call("UpdateSubscriptions", &asked).unwrap();
     }
 
-    /// Somebody else joins with the same name.
-    pub fn impersonate(&self, room: &str, identity: &str) {
-        let door = super::super::socket::Door {
-            url: cuebox_core::config::Url::new(self.url()),
-            token: cuebox_core::config::Secret::new(token(identity, room, 60)),
-            ca_file: None,
-        };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        assert!(runtime.block_on(door.join()).is_ok());
+    pub fn delete(&self, room: &str) {
+        self.call("DeleteRoom", &json!({ "room": room })).unwrap();
     }
 }
 
