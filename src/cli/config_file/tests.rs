@@ -111,7 +111,7 @@ fn a_patch_is_kept_beside_the_recordings_and_counts_at_the_next_start() {
     let wanted =
         patch(serde_json::json!({"program": {"fps": 25}, "leg": [{"name": "backup", "stream_key_file": "other"}]}));
     let why = loaded.patch(&wanted, false).unwrap_err();
-    assert!(why.starts_with("leg.stream_key_file: there is no file"), "{why}");
+    assert!(why.starts_with("leg.stream_key_file: cannot be read: there is no file"), "{why}");
     assert!(!overrides.exists());
     folder.write("other", "hunter3\n");
     assert_eq!(loaded.patch(&wanted, true).unwrap().program.fps, 25);
