@@ -10,6 +10,7 @@
 //! | [`command`] | the one vocabulary of commands, and its JSON and command-line forms |
 //! | [`credentials`] | what lets a leg in, and who can get it |
 //! | [`encode_plan`] | who gets which encoder, at which size and rate |
+//! | [`line`] | what a line carries, from what arrives at its other end |
 //! | [`rate`] | the stream's bitrate, picture size and sound, from what the network carries |
 //! | [`board`] | what a board's encoders are and what they can carry, from its board file |
 //! | [`capture_mode`] | which of a camera's modes is taken |
@@ -33,12 +34,14 @@ pub mod config;
 pub mod credentials;
 pub mod device;
 pub mod director;
+pub mod doctor;
 pub mod document;
 pub mod encode_plan;
 pub mod grid;
 pub mod health;
 pub mod ids;
 pub mod journal;
+pub mod line;
 pub mod mqtt;
 pub mod panel;
 pub mod rate;

@@ -1,8 +1,8 @@
 //! Two network namespaces and the line between them. The box lives in one, everything else in the other. Both end with
 //! the program that holds them, so a test that is killed leaves nothing behind.
 //!
-//! Delay and cuts are the line's own (a relay between two tun devices), losses are nftables rules on the receiver's end.
-//! Not every kernel has netem, so none is needed.
+//! Delay and cuts are the line's own (a relay between two tun devices); the rate is the kernel's `tc tbf` on the
+//! sender's end, losses are nftables rules on the receiver's. Not every kernel has netem, so none is needed.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
@@ -55,6 +55,19 @@ impl Lab {
     /// One way, each way.
     pub fn delay_ms(&mut self, ms: u32) {
         self.relay.order(&format!("delay {ms}"));
+    }
+
+    /// What the box sends is bounded to this rate behind a queue of 200 ms, a home router's; `None` takes the bound off.
+    #[track_caller]
+    pub fn cap_kbps(&self, kbps: Option<u32>) {
+        match kbps {
+            // The burst is a few packets: less than one packet would pass nothing but sound.
+            Some(kbps) => self.run(
+                Side::Box,
+                &format!("tc qdisc replace dev line root tbf rate {kbps}kbit burst 6000 latency 200ms"),
+            ),
+            None => self.run(Side::Box, "tc qdisc del dev line root"),
+        }
     }
 
     /// Percent of the packets that are lost, each way.

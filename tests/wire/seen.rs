@@ -100,6 +100,19 @@ impl Seen {
         data.map(|event| (event["t"].as_f64().unwrap_or_default(), parsed(event).unwrap_or_default())).collect()
     }
 
+    /// Kilobits a second of a track that arrived, between the first and the last count in that time.
+    pub fn kbps(&self, track: &str, media: &str, from: f64, to: f64) -> f64 {
+        let counts: Vec<(f64, f64)> = self
+            .events("stats")
+            .into_iter()
+            .filter(|event| event["track"] == track && event["media"] == media)
+            .filter_map(|event| Some((event["t"].as_f64()?, event["bytes"].as_f64()?)))
+            .filter(|(t, _)| *t >= from && *t < to)
+            .collect();
+        let (Some(first), Some(last)) = (counts.first(), counts.last()) else { return 0.0 };
+        (last.1 - first.1) * 8.0 / (last.0 - first.0).max(1.0)
+    }
+
     /// The longest time without a new picture, the edges counted, ms.
     pub fn longest_stall(&self, track: &str, from: f64, to: f64) -> f64 {
         longest(self.frames(track, from, to).iter().map(|frame| frame.t), from, to)

@@ -1,8 +1,9 @@
 //! How much each adaptive encode may make, from what the legs that lead can carry: first the sound, then the slots that
 //! are published beside the program, then the program's picture. Recordings' encodes never feel any of it.
 //!
-//! The slots are the first to give: they share 30 % of what is left after the sound, and are shed altogether when that
-//! is less than 100 kbit/s for each; they come back when there were 150 kbit/s for each for 10 s.
+//! The slots are the first to give: they share 30 % of what is left after the sound, or all that the program cannot use,
+//! and are shed altogether when that is less than 100 kbit/s for each; they come back when there were 150 kbit/s for each
+//! for 10 s.
 
 use std::time::Duration;
 
@@ -55,7 +56,8 @@ impl Rates {
             }
             Road::Limited { estimate_bps, sound_bps } => {
                 let left = usable(estimate_bps).saturating_sub(sound_bps);
-                let slots_bps = self.share(context.now, left, u64::try_from(slots).unwrap_or(u64::MAX));
+                let unused = left.saturating_sub(limits.max_bps);
+                let slots_bps = self.share(context.now, unused.max(left / 100 * SLOTS_PERCENT), slots);
                 governor.offer(context.now, Some(left.saturating_sub(slots_bps)));
             }
         }
@@ -82,13 +84,14 @@ impl Rates {
         self.shed
     }
 
-    /// Bits per second for all slots together.
-    fn share(&mut self, now: Mono, left_bps: u64, slots: u64) -> u64 {
+    /// Bits per second for all slots together, of those that there are for them.
+    fn share(&mut self, now: Mono, theirs_bps: u64, slots: usize) -> u64 {
+        let slots = u64::try_from(slots).unwrap_or(u64::MAX);
         if slots == 0 {
             (self.shed, self.roomy) = (false, None);
             return 0;
         }
-        let each = (left_bps / 100 * SLOTS_PERCENT / slots).saturating_sub(SLOT_SOUND_BPS);
+        let each = (theirs_bps / slots).saturating_sub(SLOT_SOUND_BPS);
         if self.shed {
             self.roomy = (each >= RETURN_BPS).then(|| self.roomy.unwrap_or(now));
             self.shed = self.roomy.is_none_or(|since| now.since(since) < RETURNS);

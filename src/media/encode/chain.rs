@@ -26,6 +26,8 @@ use crate::media::timing::{ShowFormat, Timing};
 
 /// An encoder that does not let go of a picture, or of what it holds, within this time has hung.
 const CHANGE_LIMIT: Duration = Duration::from_secs(1);
+/// Longer than between two pictures of any show.
+const NO_PICTURES: Duration = Duration::from_millis(150);
 
 /// A linked chain inside a pipeline; `appsrc` is fed with the show's pictures, `appsink` gives the access units.
 pub struct Chain {
@@ -78,15 +80,7 @@ impl Chain {
     pub fn change(&mut self, picture: PictureSize, bitrate_bps: u64) -> Result<(), Failure> {
         let next = Branch::build(&self.format, &self.grant, picture, bitrate_bps)?;
         let pad = source_pad(&self.source)?;
-        let (sender, held) = channel();
-        let hold = pad.add_probe(gst::PadProbeType::IDLE, move |_, _| {
-            // Nobody listens any more when it was held before.
-            let _ = sender.send(());
-            gst::PadProbeReturn::Ok
-        });
-        if held.recv_timeout(CHANGE_LIMIT).is_err() {
-            return Err(hangs(&self.branch.grant, "does not take its pictures"));
-        }
+        let hold = hold(&pad).ok_or_else(|| hangs(&self.branch.grant, "does not take its pictures"))?;
         self.branch.drain()?;
         self.branch.take_down(&self.pipeline)?;
         self.branch = next;
@@ -95,11 +89,30 @@ impl Chain {
         self.pipeline.add(&self.branch.bin)?;
         self.branch.bin.sync_state_with_parent()?;
         self.branch.link(&self.source, &self.sink)?;
-        if let Some(hold) = hold {
-            pad.remove_probe(hold);
-        }
+        pad.remove_probe(hold);
         Ok(())
     }
+}
+
+/// Holds what flows at this pad until the probe is removed. The next picture is stopped before anything else looks at
+/// it: a pad counts as idle while a probe holds a picture on its way, and that one would still go to the old encoder.
+/// Only where no pictures come does idle have to do.
+fn hold(pad: &gst::Pad) -> Option<gst::PadProbeId> {
+    for (kind, limit) in
+        [(gst::PadProbeType::BLOCK | gst::PadProbeType::BUFFER, NO_PICTURES), (gst::PadProbeType::IDLE, CHANGE_LIMIT)]
+    {
+        let (sender, held) = channel();
+        let probe = pad.add_probe(kind, move |_, _| {
+            // Nobody listens any more when it was held before.
+            let _ = sender.send(());
+            gst::PadProbeReturn::Ok
+        })?;
+        if held.recv_timeout(limit).is_ok() {
+            return Some(probe);
+        }
+        pad.remove_probe(probe);
+    }
+    None
 }
 
 impl Branch {

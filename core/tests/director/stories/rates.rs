@@ -172,3 +172,15 @@ fn slots_beside_the_program_are_the_first_to_give_way_and_come_back_when_there_i
     assert_eq!(slots(&world), Some(0));
     world.until("they are back", ms(1_500), |world| slots(world) == Some(5));
 }
+
+#[test]
+fn slots_have_what_a_small_program_cannot_use() {
+    let mut config = with(true);
+    config.program.video_bitrate_bps = 1_000_000;
+    let mut world = carrying(config);
+    let slots = |world: &World| world.wanted().legs.get(&LegId::new("main")).map(|leg| leg.slots.len());
+    world.until("five slots", SECOND * 5, |world| slots(world) == Some(5));
+    estimate(&mut world, "main", 2_400_000);
+    world.pass(SECOND * 3);
+    assert_eq!((slots(&world), stream(&world).bitrate_bps), (Some(5), 1_000_000));
+}

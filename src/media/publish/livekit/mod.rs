@@ -91,7 +91,7 @@ pub fn build(
     let news = orders.clone();
     let peer = Peer::new(
         &pipeline,
-        webrtc::start_bps(context),
+        webrtc::start_bps(context, if target.publish == Publish::ProgramAndSlots { SlotId::MAX.into() } else { 0 }),
         Arc::new(move |it| {
             // Refused only when the session has ended.
             let _ = news.send(Order::News(it));

@@ -10,7 +10,7 @@ use super::feedback::{Counters, Loss};
 use crate::media::publish::rate::Rate;
 use crate::media::{Context, Reporter};
 
-/// Estimates are told at most this often.
+/// Estimates that rise are told at most this often.
 const TELL_EVERY: Duration = Duration::from_millis(200);
 
 pub struct Gauge {
@@ -97,7 +97,8 @@ impl Gauge {
     /// Tells the newest estimate, when it is time.
     pub fn look(&mut self) {
         let Some(bps) = self.estimate else { return };
-        let due = self.told.is_none_or(|(at, told)| at.elapsed() >= TELL_EVERY && told != bps);
+        // A line that has become narrow waits for nobody.
+        let due = self.told.is_none_or(|(at, told)| told != bps && (bps < told || at.elapsed() >= TELL_EVERY));
         if due {
             self.told = Some((Instant::now(), bps));
             self.reporter.fact(Fact::Estimated { bits_per_second: bps });

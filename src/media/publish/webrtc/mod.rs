@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! stream encode → appsrc → rtph264pay ┐
-//!                                     ├ webrtcbin (ICE, DTLS, SRTP, NACK/RTX, congestion estimate)
+//!                                     ├ webrtcbin (ICE, DTLS, SRTP, NACK/RTX; pacer and estimator)
 //! program sound → Opus → rtpopuspay ──┘
 //! ```
 //!
@@ -13,6 +13,7 @@
 //! | [`ice`] | STUN and TURN servers |
 //! | [`tunnel`] | TURN in TLS |
 //! | [`tracks`] | pictures and sound into the connection, muted, started and stopped |
+//! | [`pacer`] | lets packets leave as the line takes them, and measures the line |
 //! | [`feedback`] | what the other side acknowledged, lost, and how far away it is |
 //! | [`gauge`] | what is told of it |
 //! | [`handed`] | elements that webrtcbin asks for |
@@ -28,6 +29,7 @@ pub mod gauge;
 mod handed;
 pub mod ice;
 pub mod listener;
+mod pacer;
 pub mod peer;
 pub mod sdp;
 pub mod tracks;
@@ -47,16 +49,19 @@ use cuebox_core::director::{EncodeJob, ErrorClass};
 use crate::media::Context;
 use crate::media::actor::Failure;
 
-/// What the network is believed to carry when no encode runs yet that says how much it makes.
-const START_BPS: u64 = 2_000_000;
+/// The stream's rate when no encode runs yet that says how much it makes.
+const STREAM_BPS: u64 = 2_000_000;
+/// A slot's picture and sound at their best, with headers.
+const SLOT_BPS: u64 = 500_000;
 /// A goodbye that takes longer is left unsaid.
 const FAREWELL_LIMIT: Duration = Duration::from_millis(700);
 
-/// What the network is believed to carry until it tells.
-pub fn start_bps(context: &Context) -> u64 {
+/// What an unknown line is believed to carry, bits per second: all that is to be sent, with so many slots. One that does
+/// not is found out within half a second; a smaller belief would cost every viewer of a good line some seconds.
+pub fn start_bps(context: &Context, slots: u64) -> u64 {
     let mut now = None;
     context.gauge(|gauges| now = gauges.encodes.get(&EncodeJob::Stream.to_string()).copied());
-    now.filter(|bps| *bps > 0).map_or(START_BPS, |bps| bps + bps / 2)
+    now.unwrap_or(0).max(STREAM_BPS / 2) * 2 + slots * SLOT_BPS
 }
 
 /// What an error of the pipeline means.

@@ -12,14 +12,11 @@ use gst_webrtc::{
 use super::feedback::Counters;
 use super::handed;
 use super::ice::{self, IceServer};
+use super::pacer::Pacer;
 use super::sdp::{self, SdpError};
 use crate::media::actor::Failure;
 use crate::media::encode::make;
 
-/// The estimate never goes below this; sound and the smallest picture fit.
-const MIN_BPS: u32 = 100_000;
-/// Nor above this; more than any stream of ours.
-const MAX_BPS: u32 = 25_000_000;
 /// More than this waiting on the data channel: the next message is not sent.
 const MAX_WAITING_BYTES: u64 = 64 * 1024;
 
@@ -67,7 +64,6 @@ pub struct Peer {
 impl Peer {
     /// `start_bps`: what the network is believed to carry until it tells.
     pub fn new(pipeline: &gst::Pipeline, start_bps: u64, tell: Tell) -> Result<Self, Failure> {
-        register()?;
         let bin = make("webrtcbin")?;
         bin.set_property_from_str("bundle-policy", "max-bundle");
         // Of what is received; nothing is.
@@ -181,13 +177,6 @@ impl Peer {
     }
 }
 
-/// Makes the congestion estimator known to GStreamer, once.
-pub fn register() -> Result<(), Failure> {
-    static DONE: std::sync::OnceLock<Result<(), String>> = std::sync::OnceLock::new();
-    let done = DONE.get_or_init(|| gstrsrtp::plugin_register_static().map_err(|error| error.to_string()));
-    done.clone().map_err(Failure::internal)
-}
-
 pub(super) fn complaint(reply: Option<&gst::StructureRef>) -> String {
     let error = reply.and_then(|reply| reply.get::<glib::Error>("error").ok());
     error.map_or_else(|| "the connection does not say why".to_owned(), |error| error.message().to_owned())
@@ -237,24 +226,15 @@ fn hear(bin: &gst::Element, counters: &Arc<Counters>) {
     });
 }
 
-/// One estimator for the transport that all tracks share.
+/// One pacer and estimator for the transport that all tracks share.
 fn estimate(bin: &gst::Element, start_bps: u64, tell: &Tell, counters: &Arc<Counters>) {
-    let start = u32::try_from(start_bps).unwrap_or(MAX_BPS).clamp(MIN_BPS, MAX_BPS);
     let (tell, counters) = (tell.clone(), counters.clone());
     bin.connect("request-aux-sender", false, move |_| {
-        let estimator = gst::ElementFactory::make("rtpgccbwe")
-            .property("min-bitrate", MIN_BPS)
-            .property("max-bitrate", MAX_BPS)
-            .property("estimated-bitrate", start)
-            .build();
-        let Ok(estimator) = estimator else { return Some(None::<gst::Element>.to_value()) };
-        if let Some(pad) = estimator.static_pad("src") {
+        let tell = tell.clone();
+        let pacer = Pacer::new(start_bps, move |bps| tell(News::Estimated(bps)));
+        if let Some(pad) = pacer.static_pad("src") {
             counters.watch(&pad);
         }
-        let tell = tell.clone();
-        estimator.connect_notify(Some("estimated-bitrate"), move |estimator, _| {
-            tell(News::Estimated(u64::from(estimator.property::<u32>("estimated-bitrate"))));
-        });
-        Some(handed::over(estimator))
+        Some(handed::over(pacer.upcast()))
     });
 }

@@ -15,8 +15,8 @@ use crate::media::encode::make;
 use crate::media::encode::opus::OpusTrack;
 use crate::media::links::{Depth, Link, Subscription};
 
-const VIDEO_TYPE: i32 = 96;
-const SOUND_TYPE: i32 = 97;
+pub(super) const VIDEO_TYPE: i32 = 96;
+pub(super) const SOUND_TYPE: i32 = 97;
 /// Payload of one packet and its headers; leaves room for SRTP, TURN and a tunnel in 1,280 bytes.
 const PACKET_BYTES: u32 = 1_200;
 /// Pictures that wait longer for the network than this are dropped up to the next key frame.

@@ -64,7 +64,7 @@ pub fn build(
         // Refused only when the session has ended.
         let _ = news.send(Order::News(it));
     });
-    let peer = Peer::new(&pipeline, webrtc::start_bps(context), tell)?;
+    let peer = Peer::new(&pipeline, webrtc::start_bps(context, 0), tell)?;
     let video = VideoTrack::add(&peer, &pipeline, STREAM)?;
     let sound = SoundTrack::add(&peer, &pipeline, wish.audio_bitrate_bps, STREAM)?;
     let shared = Arc::new(Shared::default());
