@@ -123,6 +123,9 @@ impl Actor {
                     detail: "this part of the media graph panicked".to_owned(),
                 }),
             }
+            if matches!(own.job(), Job::Leg(_)) {
+                super::memory::give_back();
+            }
             ended(Ended { job: own.job().clone(), epoch: own.epoch() });
         })?;
         Ok(Self { letters, reporter })

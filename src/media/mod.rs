@@ -9,6 +9,7 @@
 //! | [`graph`] | owner thread: compares wanted with real, executes the difference |
 //! | [`plan`] | that comparison, pure |
 //! | [`actor`] | one thread per pipeline: builds it, plays it, hears its bus, ends it within a deadline |
+//! | [`memory`] | what ended pipelines leave |
 //! | [`links`] | named meeting places of pipelines: who produces, who consumes, what was dropped |
 //! | [`repeats`] | which frames stand for a lost picture |
 //! | [`ticker`] | calls back on each frame of the show's grid |
@@ -25,6 +26,7 @@ pub mod capture;
 pub mod encode;
 pub mod graph;
 pub mod links;
+mod memory;
 pub mod picture;
 pub mod plan;
 pub mod preview;
