@@ -51,7 +51,7 @@ fn recording(
 ) -> (gst::Pipeline, Vec<cuebox::media::links::Subscription>) {
     let text = format!(
         "appsrc name=v is-live=true format=time ! \
-         x264enc tune=zerolatency speed-preset=ultrafast pass=qual quantizer=23 vbv-buf-capacity=1000 bitrate=6000 \
+         x264enc tune=zerolatency speed-preset=ultrafast pass=qual quantizer=23 vbv-buf-capacity=2000 bitrate=6000 \
          key-int-max=60 threads=1 ! video/x-h264,profile=constrained-baseline ! h264parse ! \
          mp4mux name=m fragment-duration=500 fragment-mode=first-moov-then-finalise ! filesink location={}/{number}.mp4 \
          appsrc name=a is-live=true format=time ! audioconvert ! voaacenc bitrate=128000 ! m.",

@@ -17,6 +17,7 @@ mod bare;
 mod bare_air;
 mod cut;
 mod failover;
+mod hands;
 mod meter;
 mod service;
 
@@ -35,6 +36,8 @@ mod marks;
 #[allow(dead_code, reason = "shared with the tests of the box")]
 #[path = "../../tests/box/nginx.rs"]
 mod nginx;
+#[path = "../../tests/box/ports.rs"]
+mod ports;
 #[allow(dead_code, reason = "shared with the wire tests")]
 #[path = "../../tests/wire/seen.rs"]
 mod seen;
@@ -65,8 +68,20 @@ fn main() {
     }
 }
 
-const FIGURES: &[&str] =
-    &["cpu", "inputs", "cut", "failover", "start", "latency", "join", "legs", "outages", "reconnects"];
+const FIGURES: &[&str] = &[
+    "cpu",
+    "inputs",
+    "cut",
+    "failover",
+    "serial",
+    "mqtt",
+    "start",
+    "latency",
+    "join",
+    "legs",
+    "outages",
+    "reconnects",
+];
 
 fn all() {
     println!("| figure | reach | measured | reference, same run |");
@@ -80,6 +95,8 @@ fn one(figure: &str) {
         "inputs" => service::inputs(),
         "cut" => cut::latency(),
         "failover" => failover::gap(),
+        "serial" => hands::serial(),
+        "mqtt" => hands::mqtt(),
         "start" => service::start(),
         "latency" => air::latency(),
         "join" => air::join(),

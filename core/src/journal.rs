@@ -93,7 +93,7 @@ impl Journal {
                 self.sample = Some(sample.clone());
                 Vec::new()
             }
-            Event::ConfigLoaded(_) => {
+            Event::ConfigLoaded(_) | Event::ConfigPatched { .. } => {
                 self.configured = true;
                 Vec::new()
             }
@@ -108,6 +108,7 @@ impl Journal {
             | Event::Vault(_)
             | Event::ClockRead(_)
             | Event::ConfigRejected { .. }
+            | Event::PatchRejected { .. }
             | Event::ShellRestarted { .. }
             | Event::PanelTold(_)
             | Event::ShutdownRequested => {
@@ -149,14 +150,19 @@ impl Journal {
     /// First answers among what is about to be carried out.
     fn answers(&mut self, director: &Director) -> Vec<String> {
         let given = director.effects().filter_map(|effect| match effect {
-            Effect::Answer { id, answer: answer @ (Answer::Done | Answer::Refused { .. }), .. } => {
-                Some(Record::Answered { id: id.clone(), answer: answer.clone() })
-            }
+            Effect::Answer {
+                id,
+                answer: answer @ (Answer::Done | Answer::Report { .. } | Answer::Refused { .. }),
+                ..
+            } => Some(Record::Answered { id: id.clone(), answer: answer.clone() }),
+            // What is told may be long, and is not what it was when it is asked for again.
+            Effect::Report { id, .. } => Some(Record::Answered { id: id.clone(), answer: Answer::Done }),
             Effect::Answer { answer: Answer::Duplicate { .. } | Answer::Conflict { .. }, .. }
             | Effect::Persist { .. }
             | Effect::Vault(_)
             | Effect::Snapshot { .. }
             | Effect::Reload
+            | Effect::Patch { .. }
             | Effect::Restart => None,
         });
         let given: Vec<Record> = given.collect();

@@ -34,6 +34,7 @@ pub mod config;
 pub mod credentials;
 pub mod device;
 pub mod director;
+pub mod doctor;
 pub mod document;
 pub mod encode_plan;
 pub mod grid;

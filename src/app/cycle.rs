@@ -1,11 +1,13 @@
 //! The loop itself.
 
 use std::panic::AssertUnwindSafe;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use cuebox_core::command::{Answer, Origin};
-use cuebox_core::director::{Director, Effect, Event, Fact, Job, VaultFact, VaultOp, Wanted};
+use cuebox_core::config::patch::Patch;
+use cuebox_core::director::{Director, Effect, Event, Fact, Job, Report, VaultFact, VaultOp, Wanted};
 use cuebox_core::document::Snapshot;
 use cuebox_core::ids::{CommandId, Epoch};
 use cuebox_core::status::Status;
@@ -15,7 +17,7 @@ use tokio::sync::{mpsc, watch};
 use super::banner::{self, Banner};
 use super::journal::Keeper;
 use super::wiring::{Surfaces, now};
-use super::{Ended, Reload, RunError, fault};
+use super::{Change, Ended, Reload, RunError, fault};
 use crate::media::Media;
 use crate::supervise::service::ServiceManager;
 use crate::vault::VaultHandle;
@@ -36,6 +38,7 @@ pub struct Cycle {
     pub snapshots: watch::Sender<Snapshot>,
     pub banner: Banner,
     pub reload: Reload,
+    pub change: Change,
     pub service: ServiceManager,
     pub faults: bool,
     /// The goal that the graph was given last.
@@ -155,9 +158,36 @@ impl Cycle {
             Effect::Vault(op) => self.keep(op),
             Effect::Snapshot { slot } => self.media.take_snapshot(slot),
             Effect::Reload => self.load_again(),
+            Effect::Patch { id, patch, check } => self.change_config(id, patch, check),
+            Effect::Report { id, origin, what } => self.report(id, origin, what),
             Effect::Restart => self.end(Ended::Restart)?,
         }
         Ok(())
+    }
+
+    /// As [`Cycle::load_again`].
+    fn change_config(&self, id: CommandId, patch: Patch, check: bool) {
+        let (change, sender) = (self.change.clone(), self.sender.clone());
+        tokio::task::spawn_blocking(move || {
+            let event = match change(&patch, check) {
+                Ok(config) => Event::ConfigPatched { id, config: Box::new(config), check },
+                Err(why) => Event::PatchRejected { id, why },
+            };
+            let _ = sender.send(event);
+        });
+    }
+
+    /// What is asked for takes as long as disks and devices take: not on the loop.
+    fn report(&self, id: CommandId, origin: Origin, what: Report) {
+        let answerer = self.surfaces.answerer(origin);
+        let config = self.director.config().clone();
+        tokio::task::spawn_blocking(move || {
+            let report = match what {
+                Report::Journal { lines } => super::journal::tail(Path::new(&config.data_dir), lines),
+                Report::Doctor => super::doctor::report(&config),
+            };
+            answerer(&id, Answer::Report { report });
+        });
     }
 
     fn answer(&self, id: &CommandId, origin: Origin, answer: Answer) {
@@ -166,7 +196,7 @@ impl Cycle {
             Origin::Mqtt => self.surfaces.answer_mqtt(id, answer),
             // Whoever pressed a key sees on the lamps what came of it.
             Origin::Panel => match answer {
-                Answer::Done => tracing::debug!(%id, "a key was pressed"),
+                Answer::Done | Answer::Report { .. } => tracing::debug!(%id, "a key was pressed"),
                 Answer::Refused { why } | Answer::Conflict { why } => tracing::info!(%id, "a key was refused: {why}"),
                 Answer::Duplicate { .. } => tracing::error!(%id, "a key's command was sent twice"),
             },

@@ -1,5 +1,6 @@
 //! The journal's two halves: what is worth a line is the core's to say, how it gets to the disk is the supervisor's.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,9 +9,14 @@ use cuebox_core::ids::Ticket;
 use cuebox_core::journal::{FILES, Journal, last_settings};
 use cuebox_core::settings::Settings;
 use cuebox_core::time::Mono;
+use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::supervise::journal::{JournalWriter, newest};
+
+/// Bytes of the lines that are told at once, and of one of them: an answer has to go through a broker.
+const MAX_TOLD: usize = 40 * 1024;
+const MAX_TOLD_LINE: usize = 4 * 1024;
 
 /// What operators had set when the process before ended, however it ended.
 pub fn settings(data_dir: &Path) -> Option<Settings> {
@@ -20,6 +26,25 @@ pub fn settings(data_dir: &Path) -> Option<Settings> {
 /// Commands that the process before has seen.
 pub fn seen_commands(data_dir: &Path) -> Vec<SeenCommand> {
     newest(data_dir, cuebox_core::journal::seen_commands).unwrap_or_default()
+}
+
+/// The newest lines of the journal, those of the running file alone; a line that is too long to be told (a snapshot) is
+/// named by its kind. A read at the very moment of a write may miss its end.
+pub fn tail(data_dir: &Path, lines: u32) -> Value {
+    let text = newest(data_dir, |text| Some(text.to_owned())).unwrap_or_default();
+    let mut told: VecDeque<Value> = VecDeque::new();
+    let mut bytes = 0;
+    for line in text.lines().rev().take(lines as usize) {
+        let value = serde_json::from_str::<Value>(line).unwrap_or_else(|_| json!({ "cut_off": line.len() }));
+        let kind = value.as_object().and_then(|record| record.keys().next().cloned()).unwrap_or_default();
+        let value = if line.len() > MAX_TOLD_LINE { json!({ kind: { "bytes": line.len() } }) } else { value };
+        bytes += line.len().min(MAX_TOLD_LINE);
+        if bytes > MAX_TOLD {
+            break;
+        }
+        told.push_front(value);
+    }
+    json!({ "lines": told })
 }
 
 pub struct Keeper {

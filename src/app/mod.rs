@@ -12,6 +12,7 @@
 
 mod banner;
 mod cycle;
+pub mod doctor;
 mod fault;
 mod journal;
 mod wiring;
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 use cuebox_core::board::BoardError;
 use cuebox_core::config::Config;
+use cuebox_core::config::patch::Patch;
 
 use crate::console::ConsoleError;
 use crate::devices::DeviceError;
@@ -29,6 +31,7 @@ use crate::media::MediaError;
 use crate::vault::VaultError;
 
 pub use crate::devices::Snapshot as Plugged;
+pub use crate::panel::{Found as FoundPanel, found as panels};
 
 /// What `cuebox run` was asked to run.
 pub struct Job {
@@ -37,10 +40,15 @@ pub struct Job {
     pub file: Option<PathBuf>,
     /// Reads the configuration again. An error is told as it is.
     pub reload: Reload,
+    /// Changes it.
+    pub patch: Change,
 }
 
 /// Reads the configuration again.
 pub type Reload = Arc<dyn Fn() -> Result<Config, String> + Send + Sync>;
+
+/// Lays a patch over the configuration and keeps it; with `true` it is only checked. An error is told as it is.
+pub type Change = Arc<dyn Fn(&Patch, bool) -> Result<Config, String> + Send + Sync>;
 
 /// How a run ended in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

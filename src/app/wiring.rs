@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cuebox_core::board::Board;
-use cuebox_core::command::{Answer, Envelope};
+use cuebox_core::command::{Answer, Envelope, Origin};
 use cuebox_core::config::HttpConfig;
 use cuebox_core::director::{Director, Event};
 use cuebox_core::document::{Life, Snapshot};
@@ -102,6 +102,7 @@ pub fn start(job: Job) -> Result<Cycle, RunError> {
         snapshots,
         banner,
         reload: job.reload,
+        change: job.patch,
         service: ServiceManager::from_environment(),
         faults,
         given: None,
@@ -138,6 +139,20 @@ impl Surfaces {
         }
         self.console = Some(Console::start(&self.http, self.deps.clone())?);
         Ok(())
+    }
+
+    /// Tells whoever sent a command of this origin, from any thread.
+    pub fn answerer(&self, origin: Origin) -> impl FnOnce(&CommandId, Answer) + Send + use<> {
+        let (answers, remote) = (self.answers.clone(), self.remote.as_ref().map(Remote::answers));
+        move |id: &CommandId, answer| match origin {
+            Origin::Local | Origin::Http => answers.resolve(id, answer),
+            Origin::Mqtt => {
+                if let Some(remote) = remote {
+                    remote.resolve(id, answer);
+                }
+            }
+            Origin::Panel => {}
+        }
     }
 
     pub fn answer_mqtt(&self, id: &CommandId, answer: Answer) {

@@ -7,7 +7,11 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use cuebox_core::config::patch::{self, Patch};
 use cuebox_core::config::{self, Checked, Config, Problem};
+use serde_json::{Map, Value};
+
+use super::overrides::Overrides;
 
 pub const DEFAULT_PATH: &str = "/etc/cuebox/cuebox.toml";
 
@@ -66,6 +70,25 @@ impl Loaded {
         Self::load(self.path.clone())
     }
 
+    /// The same configuration with a patch on it, kept for the next start; with `check` nothing is kept.
+    ///
+    /// # Errors
+    /// Every problem of it, each with its key, or why it cannot be kept. What was before stays.
+    pub fn patch(&self, patch: &Patch, check: bool) -> Result<Config, String> {
+        let file = self.reload_file().map_err(|error| error.to_string())?;
+        let overrides = Overrides::of(&file.config.data_dir);
+        let tree = patch.apply(overrides.read().map_err(|error| error.to_string())?);
+        let config = laid_over(&file.text, &tree, &file.folder, &read_secret)?;
+        if !check {
+            overrides.write(&tree).map_err(|error| error.to_string())?;
+        }
+        Ok(config)
+    }
+
+    fn reload_file(&self) -> Result<FromFile, LoadError> {
+        FromFile::read(self.path.clone(), self.path.is_some(), &read_secret)
+    }
+
     /// What works and may be regretted: `FILE:LINE: key: what`.
     pub fn warnings(&self) -> impl Iterator<Item = String> {
         let path = self.path.as_deref().unwrap_or(Path::new(DEFAULT_PATH));
@@ -77,20 +100,64 @@ impl Loaded {
         secret: impl Fn(&Path, &str) -> Result<String, String>,
     ) -> Result<Self, LoadError> {
         let given = path.is_some();
+        let FromFile { mut config, text, path, folder, warnings } = FromFile::read(path, given, &secret)?;
+        let overrides = Overrides::of(&config.data_dir);
+        match overrides.read() {
+            Ok(tree) if tree.is_empty() => {}
+            Ok(tree) => match laid_over(&text, &tree, &folder, &secret) {
+                Ok(changed) => config = changed,
+                Err(why) => tracing::warn!("{} is left out: {why}", overrides.path().display()),
+            },
+            Err(error) => tracing::warn!("{error}: it is left out"),
+        }
+        Ok(Self { config, path, warnings })
+    }
+}
+
+/// How a secret is read: folder of the configuration, path of the secret.
+type ReadSecret<'a> = &'a dyn Fn(&Path, &str) -> Result<String, String>;
+
+/// What the file alone says.
+struct FromFile {
+    config: Config,
+    /// Nothing, for the built-in defaults.
+    text: String,
+    path: Option<PathBuf>,
+    folder: PathBuf,
+    warnings: Vec<Problem>,
+}
+
+impl FromFile {
+    fn read(path: Option<PathBuf>, given: bool, secret: ReadSecret<'_>) -> Result<Self, LoadError> {
         let path = path.unwrap_or_else(|| PathBuf::from(DEFAULT_PATH));
+        let folder = std::path::absolute(&path).ok().and_then(|path| path.parent().map(Path::to_owned));
+        let folder = folder.unwrap_or_else(|| PathBuf::from("."));
         let text = match read_config(&path) {
             Err(LoadError::Missing { .. }) if !given => {
-                return Ok(Self { config: Config::default(), path: None, warnings: Vec::new() });
+                let (config, warnings) = (Config::default(), Vec::new());
+                return Ok(Self { config, text: String::new(), path: None, folder, warnings });
             }
             text => text?,
         };
-        let folder = std::path::absolute(&path).ok().and_then(|path| path.parent().map(Path::to_owned));
-        let folder = folder.unwrap_or_else(|| PathBuf::from("."));
         match config::parse(&text, &folder.to_string_lossy(), &|path| secret(&folder, path)) {
-            Ok(Checked { config, warnings }) => Ok(Self { config, path: Some(path), warnings }),
+            Ok(Checked { config, warnings }) => Ok(Self { config, text, path: Some(path), folder, warnings }),
             Err(problems) => Err(LoadError::Problems { path, problems }),
         }
     }
+}
+
+/// The file's text with overrides on it. An error names keys; lines would be those of no file.
+fn laid_over(text: &str, tree: &Map<String, Value>, folder: &Path, secret: ReadSecret<'_>) -> Result<Config, String> {
+    let file = patch::table(text).map_err(|error| error.to_string())?;
+    let merged = patch::to_toml(&patch::merged(file, tree));
+    let checked = config::parse(&merged, &folder.to_string_lossy(), &|path| secret(folder, path));
+    let line = |problem: Problem| {
+        let allowed = problem.allowed.map(|allowed| format!(" (allowed: {allowed})")).unwrap_or_default();
+        format!("{}: {}{allowed}", problem.key, problem.what)
+    };
+    checked
+        .map(|checked| checked.config)
+        .map_err(|problems| problems.into_iter().map(line).collect::<Vec<_>>().join("; "))
 }
 
 fn lines(path: &Path, problems: &[Problem]) -> String {

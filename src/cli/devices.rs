@@ -14,7 +14,7 @@ use cuebox_core::ids::{Port, SlotId};
 use cuebox_core::time::Mono;
 use serde_json::json;
 
-use crate::app::{self, Plugged};
+use crate::app::{self, FoundPanel, Plugged};
 
 use super::Failure;
 use super::config_file::Loaded;
@@ -28,13 +28,16 @@ pub(super) fn list(config: Option<PathBuf>, json: bool) -> Result<(), Failure> {
     let config = Loaded::load_without_secrets(config).map_err(|error| Failure::Failed(error.to_string()))?.config;
     let found = app::devices();
     let seats = seats(config, &found.cameras);
+    let panels = app::panels();
     if !json {
-        return Ok(io::stdout().write_all(describe(&found, &seats).as_bytes())?);
+        let text = describe(&found, &seats) + &describe_panels(&panels);
+        return Ok(io::stdout().write_all(text.as_bytes())?);
     }
     let mut value = serde_json::to_value(&found).map_err(io::Error::other)?;
     for (index, camera) in found.cameras.iter().enumerate() {
         value["cameras"][index]["slot"] = json!(seats.get(&camera.port));
     }
+    value["panels"] = json!(panels);
     Ok(writeln!(io::stdout(), "{value:#}")?)
 }
 
@@ -77,6 +80,20 @@ fn describe(found: &Plugged, seats: &Seats) -> String {
     }
     for card in single {
         let _ = writeln!(text, "  {}  {}  at {}", card.device, printable(&card.name), card.port);
+    }
+    text
+}
+
+fn describe_panels(panels: &[FoundPanel]) -> String {
+    let mut text = String::new();
+    if !panels.is_empty() {
+        text.push_str("Panels, and what could be one (for `[panel]`):\n");
+    }
+    for panel in panels {
+        let _ = writeln!(text, "  {}  {}  at {}", panel.config, printable(&panel.name), printable(&panel.device));
+        if let Some(why) = &panel.why {
+            let _ = writeln!(text, "    cannot be used: {}", printable(why));
+        }
     }
     text
 }

@@ -6,6 +6,8 @@
 pub mod config_file;
 mod ctl;
 mod devices;
+mod doctor;
+mod overrides;
 mod replay;
 
 use std::io::{self, Write as _};
@@ -17,6 +19,7 @@ use std::sync::Arc;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use config_file::Loaded;
+use cuebox_core::config::patch::Patch;
 
 use crate::app::{self, Ended, Job};
 
@@ -41,6 +44,14 @@ enum Command {
     },
     /// List the cameras and sound cards that are plugged in, with the slot each camera would take
     Devices {
+        #[command(flatten)]
+        config: ConfigArgument,
+        /// One JSON value
+        #[arg(long)]
+        json: bool,
+    },
+    /// Tell everything that is wrong or risky on this machine, each with its remedy; exit 1 when something is wrong
+    Doctor {
         #[command(flatten)]
         config: ConfigArgument,
         /// One JSON value
@@ -99,6 +110,7 @@ pub fn main() -> ExitCode {
         Command::Run { config } => run(config.config),
         Command::Check { config } => check(config.config),
         Command::Devices { config, json } => devices::list(config.config, json),
+        Command::Doctor { config, json } => doctor::run(config.config, json),
         Command::Ctl(arguments) => ctl::run(arguments),
         Command::Replay { file, verify } => replay::run(&file, verify),
         Command::Completions { shell } => completions(shell),
@@ -121,7 +133,9 @@ fn run(config: Option<PathBuf>) -> Result<(), Failure> {
     }
     let again = loaded.clone();
     let reload = move || again.reload().map(|loaded| loaded.config).map_err(|error| error.to_string());
-    let job = Job { config: loaded.config, file: loaded.path, reload: Arc::new(reload) };
+    let patched = loaded.clone();
+    let patch = move |patch: &Patch, check: bool| patched.patch(patch, check);
+    let job = Job { config: loaded.config, file: loaded.path, reload: Arc::new(reload), patch: Arc::new(patch) };
     match app::run(job) {
         Ok(Ended::Stopped) => Ok(()),
         Ok(Ended::Restart) => Err(start_anew()),
@@ -179,6 +193,9 @@ mod tests {
             "cuebox run",
             "cuebox check --config x.toml",
             "cuebox devices --json",
+            "cuebox doctor --json",
+            "cuebox ctl config patch program.fps = 25",
+            "cuebox ctl journal 20",
             "cuebox ctl cut 3 --json",
             "cuebox ctl --socket /tmp/s status",
             "cuebox ctl audio gain 1 -6.5",

@@ -138,7 +138,7 @@ async fn carry_out(surface: &Surface, envelope: Envelope) -> Response {
 
 const fn status_of(answer: &Answer) -> StatusCode {
     match answer {
-        Answer::Done | Answer::Duplicate { .. } => StatusCode::OK,
+        Answer::Done | Answer::Report { .. } | Answer::Duplicate { .. } => StatusCode::OK,
         Answer::Refused { .. } | Answer::Conflict { .. } => StatusCode::CONFLICT,
     }
 }

@@ -19,6 +19,8 @@ use super::{Counters, Deps};
 
 #[derive(Clone)]
 pub(super) struct Desk {
+    /// For every panel, and for this one.
+    all: Arc<PanelConfig>,
     config: Arc<PanelConfig>,
     deps: Deps,
     counters: Counters,
@@ -29,7 +31,15 @@ pub(super) struct Desk {
 
 impl Desk {
     pub fn new(config: Arc<PanelConfig>, deps: Deps, counters: Counters) -> Self {
-        Self { config, deps, counters, layout: Layout::default(), keys: Keys::default(), told: None }
+        Self {
+            all: config.clone(),
+            config,
+            deps,
+            counters,
+            layout: Layout::default(),
+            keys: Keys::default(),
+            told: None,
+        }
     }
 
     pub fn now(&self) -> Mono {
@@ -43,8 +53,10 @@ impl Desk {
 
     /// The panel is there, with so many keys.
     pub fn connected(&mut self, id: &str, kind: PanelKind, name: &str, keys: u8) {
-        if self.layout.keys() != keys {
-            self.layout = Layout::new(keys, &self.config);
+        let own = self.all.of(id, name);
+        if self.layout.keys() != keys || *self.config != own {
+            self.layout = Layout::new(keys, &own);
+            self.config = Arc::new(own);
         }
         self.keys.forget();
         self.tell(PanelReport {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use cuebox_core::panel::{GpioConfig, Pull};
 use cuebox_core::status::PanelKind;
 use cuebox_core::time::Mono;
-use cuebox_panel::debounce::Debounce;
+use cuebox_panel::debounce::{DOWN_MS, Debounce};
 use cuebox_panel::embedded_hal::digital::{self, ErrorKind, ErrorType, OutputPin};
 use cuebox_panel::light::{Colour, FAST_MS, Light, SLOW_MS};
 use gpiocdev::line::{Bias, EdgeDetection, EdgeEvent, EdgeKind, Value};
@@ -48,6 +48,9 @@ struct Key {
     offset: u32,
     closed: bool,
     contact: Debounce,
+    /// When its level is asked for, after an edge. The kernel looks at the level some time after the edge that it tells,
+    /// and edges that follow each other faster than it looks are told once, so the last one told may be wrong.
+    asked_ms: Option<u32>,
 }
 
 /// One LED.
@@ -113,7 +116,7 @@ impl Pins {
             let request = builder.request()?;
             for offset in &config.keys {
                 let closed = request.value(*offset)? == Value::Active;
-                keys.push(Key { offset: *offset, closed, contact: Debounce::new() });
+                keys.push(Key { offset: *offset, closed, contact: Debounce::new(), asked_ms: None });
             }
             inputs = Some(AsyncRequest::new(request));
         }
@@ -125,7 +128,9 @@ impl Pins {
     async fn run(mut self, desk: &mut Desk) -> String {
         let mut snapshots = desk.snapshots();
         loop {
-            self.look(desk);
+            if let Err(error) = self.look(desk) {
+                return error.to_string();
+            }
             let lamps = desk.lamps();
             if let Err(error) = self.show(&lamps, millis(desk.now())) {
                 return error.to_string();
@@ -149,6 +154,7 @@ impl Pins {
         let at = millis(Mono(edge.timestamp_ns));
         for (number, key) in (1..).zip(&mut self.keys).filter(|(_, key)| key.offset == edge.offset) {
             key.closed = edge.kind == EdgeKind::Rising;
+            key.asked_ms = Some(at.wrapping_add(DOWN_MS));
             if let Some(down) = key.contact.update(key.closed, at) {
                 desk.key(number, down);
             }
@@ -156,14 +162,21 @@ impl Pins {
     }
 
     /// What the time that has passed means.
-    fn look(&mut self, desk: &mut Desk) {
+    fn look(&mut self, desk: &mut Desk) -> Result<(), LineError> {
         let now = millis(desk.now());
+        let lines: Option<&Request> = self.inputs.as_ref().map(AsRef::as_ref);
         for (number, key) in (1..).zip(&mut self.keys) {
+            let due = |at: u32| now.wrapping_sub(at) < u32::MAX / 2;
+            if let Some(lines) = lines.filter(|_| key.asked_ms.is_some_and(due)) {
+                key.closed = lines.value(key.offset)? == Value::Active;
+                key.asked_ms = None;
+            }
             if let Some(down) = key.contact.update(key.closed, now) {
                 desk.key(number, down);
             }
         }
         desk.due();
+        Ok(())
     }
 
     fn show(&mut self, lamps: &[Light], now_ms: u32) -> Result<(), LineError> {
@@ -189,11 +202,23 @@ impl Pins {
         let now_ms = millis(now);
         let blinks = lamps.iter().any(|light| light.pattern != cuebox_panel::light::Pattern::Steady);
         let beat = blinks.then(|| BEAT_MS - now_ms % BEAT_MS);
-        let key = |key: &Key| key.contact.due().map(|due| due.wrapping_sub(now_ms).min(BEAT_MS));
+        // What is due already is due now, not in seven weeks.
+        let until = |at: u32| if now_ms.wrapping_sub(at) < u32::MAX / 2 { 0 } else { at.wrapping_sub(now_ms) };
+        let key = |key: &Key| key.contact.due().into_iter().chain(key.asked_ms).map(until).min();
         let soonest = self.keys.iter().filter_map(key).chain(beat).min();
         let held = desk.deadline().map(|at| at.since(now));
         let soonest = soonest.map(|ms| Duration::from_millis(u64::from(ms)));
         soonest.into_iter().chain(held).min().unwrap_or(Duration::from_secs(60))
+    }
+}
+
+impl Drop for Pins {
+    /// A lamp that stays lit when nobody minds it any more would lie.
+    fn drop(&mut self) {
+        for led in self.red.iter_mut().chain(&mut self.green) {
+            // A chip that is gone does not need it.
+            let _ = led.set_low();
+        }
     }
 }
 

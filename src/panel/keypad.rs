@@ -59,14 +59,25 @@ pub(super) fn nodes() -> Vec<PathBuf> {
     folder.flatten().map(|entry| entry.path()).filter(is_event).collect()
 }
 
+/// A pad's name and place.
+pub(super) fn known(node: &Path) -> Option<(String, String)> {
+    let pad = look(node)?;
+    Some((pad.name, pad.id))
+}
+
 /// Opens and grabs the device, if it is a pad. `None`: it is none, or somebody else has it.
 pub(super) fn open(node: &Path) -> Option<Pad> {
-    let mut device = Device::open(node).ok()?;
-    if !device.supported_keys().is_some_and(is_pad) {
+    let mut pad = look(node)?;
+    if let Err(error) = pad.device.grab() {
+        tracing::warn!(node = %node.display(), "a number pad cannot be taken: {error}");
         return None;
     }
-    if let Err(error) = device.grab() {
-        tracing::warn!(node = %node.display(), "a number pad cannot be taken: {error}");
+    Some(pad)
+}
+
+fn look(node: &Path) -> Option<Pad> {
+    let device = Device::open(node).ok()?;
+    if !device.supported_keys().is_some_and(is_pad) {
         return None;
     }
     // Where it is plugged in, where the device says so.

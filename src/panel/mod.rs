@@ -9,12 +9,14 @@
 //! | `serial`, `usb` | panels on serial lines, found by path or by USB identity |
 //! | `gpio` | keys and LEDs on the machine's own pins |
 //! | `hid`, `keypad`, `deck` | USB number pads and Stream Decks, taken as they are plugged in |
+//! | `found` | what is plugged in, for whoever asks |
 //! | `tsl` | tally for other people's lamps over the network |
 //!
 //! A panel may come and go at any time. A task that panics is started again, and the director is told.
 
 mod deck;
 mod desk;
+mod found;
 mod gpio;
 mod hid;
 mod keypad;
@@ -39,6 +41,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use desk::Desk;
+pub use found::{Found, found};
 
 /// Before a task that panicked is started again.
 const MENDS: Duration = Duration::from_secs(1);

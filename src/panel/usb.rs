@@ -1,22 +1,43 @@
-//! Finds the serial port of a USB device by its identity, in sysfs.
+//! Serial ports of USB devices and their identities, in sysfs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use cuebox_core::panel::SerialPlace;
+
+/// A serial port of a USB device.
+pub(super) struct Port {
+    pub node: PathBuf,
+    /// Its device's identity, with the serial number where it has one.
+    pub place: SerialPlace,
+    pub name: String,
+}
+
 /// The device node of the first serial port that belongs to such a USB device. `sys` is where sysfs is.
 pub(super) fn serial_port(sys: &Path, vendor: u16, product: u16, serial: Option<&str>) -> Option<PathBuf> {
+    let is_it = |port: &Port| match &port.place {
+        SerialPlace::Usb { vendor: its, product: own, serial: given } => {
+            (*its, *own) == (vendor, product) && serial.is_none_or(|serial| given.as_deref() == Some(serial))
+        }
+        SerialPlace::Path(_) => false,
+    };
+    serial_ports(sys).into_iter().find(is_it).map(|port| port.node)
+}
+
+/// Serial ports of USB devices, by their names.
+pub(super) fn serial_ports(sys: &Path) -> Vec<Port> {
     let mut ports: Vec<PathBuf> =
-        fs::read_dir(sys.join("class/tty")).ok()?.flatten().map(|entry| entry.path()).collect();
+        fs::read_dir(sys.join("class/tty")).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
     ports.sort();
-    let port = ports.into_iter().find(|port| {
-        let device = fs::canonicalize(port.join("device")).ok().and_then(|place| usb_device(&place));
-        device.is_some_and(|device| {
-            hex(&device.join("idVendor")) == Some(vendor)
-                && hex(&device.join("idProduct")) == Some(product)
-                && serial.is_none_or(|serial| text(&device.join("serial")).as_deref() == Some(serial))
-        })
-    })?;
-    Some(Path::new("/dev").join(port.file_name()?))
+    let port = |port: PathBuf| {
+        let device = usb_device(&fs::canonicalize(port.join("device")).ok()?)?;
+        let (vendor, product) = (hex(&device.join("idVendor"))?, hex(&device.join("idProduct"))?);
+        let node = Path::new("/dev").join(port.file_name()?);
+        let name = text(&device.join("product")).unwrap_or_else(|| node.display().to_string());
+        let serial = text(&device.join("serial")).filter(|serial| !serial.is_empty());
+        Some(Port { node, place: SerialPlace::Usb { vendor, product, serial }, name })
+    };
+    ports.into_iter().filter_map(port).collect()
 }
 
 /// The USB device above an interface.

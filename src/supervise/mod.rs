@@ -3,6 +3,7 @@
 
 pub mod board;
 pub mod clock;
+pub mod doctor;
 pub mod journal;
 pub mod logging;
 pub mod service;

@@ -193,6 +193,7 @@ fn calls_that_need_no_box_work_without_one() {
         (&["replay", "/nonexistent"], 1, "cannot be read"),
         (&["check", "--config", "/nonexistent"], 1, "no such file"),
         (&["run", "--config", "/nonexistent"], 1, "no such file"),
+        (&["doctor", "--config", "/nonexistent"], 1, "WRONG  /nonexistent: there is no such file\n        → correct"),
         (&["ctl"], 2, "VERB"),
         (&[], 2, "Usage"),
     ] {

@@ -4,7 +4,9 @@ mod broker;
 
 use serde_json::{Value, json};
 
-use crate::harness::{CueBox, Folder, alone, until};
+use std::time::{Duration, Instant};
+
+use crate::harness::{CueBox, Folder, alone, segments, until};
 use broker::{Broker, Certificates, Watcher, now_rfc3339};
 
 /// Two light cameras; what is tested here is not the picture.
@@ -90,6 +92,7 @@ fn an_id_is_known_after_the_box_was_killed() {
     cuebox.wait_live(2);
     connected(&cuebox);
     assert_eq!(broker.ask("rename", r#"{"id":"once","slot":1,"name":"Altar"}"#)["result"], "done");
+    assert_eq!(broker.ask("take", r#"{"id":"never"}"#)["result"], "refused");
     let watcher = Watcher::start(&broker, &[]);
     cuebox.kill();
     watcher.wait("cuebox/hall-1/availability", |text| text == "offline");
@@ -99,6 +102,76 @@ fn an_id_is_known_after_the_box_was_killed() {
     let again = broker.ask("rename", r#"{"id":"once","slot":1,"name":"Altar"}"#);
     assert_eq!(again["result"], "duplicate", "{again}");
     assert_eq!(broker.ask("rename", r#"{"id":"once","slot":1,"name":"Other"}"#)["result"], "conflict");
+    // What was refused stays refused, although it could be done now.
+    assert_eq!(broker.ask("preview", "2")["result"], "done");
+    let refused = broker.ask("take", r#"{"id":"never"}"#);
+    assert_eq!((&refused["result"], &refused["first"]), (&json!("duplicate"), &json!("refused")), "{refused}");
+    cuebox.stop();
+}
+
+#[test]
+fn an_admin_changes_the_configuration_and_asks_how_the_box_is() {
+    let _alone = alone();
+    let folder = Folder::new("mqtt-admin");
+    let broker = Broker::start(&folder, "");
+    let cuebox = CueBox::start(&folder, &plain(&broker));
+    cuebox.wait_live(2);
+    connected(&cuebox);
+    let overrides = folder.path().join("data/overrides.toml");
+
+    // What would come of it, and what cannot be.
+    let wanted = r#""patch":{"program":{"fps":30},"slot":[{"number":2,"name":"Nave"}]}"#;
+    let checked = broker.ask("config", &format!(r#"{{"id":"c-1","action":"check",{wanted}}}"#));
+    assert_eq!(checked["report"], json!({"applied": false, "restart_needed": ["program.fps"]}), "{checked}");
+    assert!(!overrides.exists());
+    let table = [
+        (r#"{"action":"patch","patch":{"program":{"fps":31}}}"#, "program.fps: "),
+        (r#"{"action":"patch","patch":{"program":{"speed":1}}}"#, "program.speed: is unknown"),
+        (r#"{"action":"patch","patch":{"box":{"data_dir":"/tmp"}}}"#, "which only the file can"),
+        (r#"{"action":"patch","patch":3}"#, "`patch` is a number"),
+        ("patch fps = [", "not TOML"),
+    ];
+    for (payload, expected) in table {
+        let answer = broker.ask("config", payload);
+        assert_eq!(answer["result"], "refused", "{answer}");
+        assert!(answer["why"].as_str().unwrap().contains(expected), "{answer}");
+    }
+    assert!(!overrides.exists());
+
+    // Applied at once as far as it can be, and after a restart as a whole.
+    let changed = broker.ask("config", &format!(r#"{{"id":"c-2","action":"patch",{wanted}}}"#));
+    assert_eq!(changed["report"], json!({"applied": true, "restart_needed": ["program.fps"]}), "{changed}");
+    cuebox.wait("the new name", 10, |status| status["slots"][1]["name"] == "Nave");
+    assert_eq!(broker.ask("config", &format!(r#"{{"id":"c-2","action":"patch",{wanted}}}"#))["result"], "duplicate");
+    let secret = "patch leg = [{ name = \"backup\", kind = \"rtmp\", url = \"rtmp://127.0.0.1:9/live\", stream_key = \"hunter2\" }]";
+    assert_eq!(broker.ask("config", secret)["result"], "done");
+    cuebox.wait("the new leg", 10, |status| status["legs"][0]["name"] == "backup");
+    let kept = std::fs::read_to_string(&overrides).unwrap();
+    let before = std::fs::read_to_string(folder.path().join("data/overrides.before.toml")).unwrap();
+    assert!(
+        kept.contains("hunter2") && kept.contains("Nave") && before.contains("Nave") && !before.contains("hunter2")
+    );
+
+    // What was said is in the journal, but for secrets; and the journal can be asked for.
+    let told = broker.ask("journal", "50");
+    let lines = told["report"]["lines"].as_array().unwrap();
+    assert!(lines.len() >= 5 && lines.iter().any(|line| line.to_string().contains("stream_key")), "{told}");
+    assert!(!told.to_string().contains("hunter2"), "{told}");
+    let doctor = broker.ask("doctor", "");
+    let findings = doctor["report"]["findings"].as_array().unwrap();
+    let named = |check: &str| findings.iter().find(|finding| finding["check"] == check);
+    assert_eq!(named("encoders").unwrap()["level"], "ok", "{doctor}");
+    assert!(named("disk_speed").is_some() && named("clock").is_some(), "{doctor}");
+
+    broker.publish(&["-t", "cuebox/hall-1/command/restart", "-m", r#"{"id":"c-3"}"#]);
+    cuebox.wait("the box is back", 30, |status| status["encoders"][0]["fps"] == 30);
+    let status = cuebox.wait("with its overrides", 10, |status| status["slots"][1]["name"] == "Nave");
+    assert_eq!(status["legs"][0]["name"], "backup", "{status}");
+    assert!(!status.to_string().contains("hunter2") && !cuebox.log().contains("hunter2"));
+    connected(&cuebox);
+    let back = broker.ask("config", r#"{"action":"patch","patch":{"program":null,"slot":null,"leg":null}}"#);
+    assert_eq!(back["report"], json!({"applied": true, "restart_needed": ["program.fps"]}), "{back}");
+    cuebox.wait("the file's name", 10, |status| status["slots"][1]["name"] == "Camera 2");
     cuebox.stop();
 }
 
@@ -155,6 +228,53 @@ fn a_flood_and_what_is_too_large_are_survived() {
     assert!(answers.iter().all(|text| done(text)));
     connected(&cuebox);
     cuebox.stop();
+}
+
+/// Resident memory of a process, bytes.
+fn memory(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1_024
+}
+
+#[test]
+fn a_thousand_commands_a_second_for_half_a_minute_cost_no_frame_and_no_memory() {
+    const COMMANDS: usize = 30_000;
+    let _alone = alone();
+    let folder = Folder::new("mqtt-thousand");
+    let broker = Broker::start(&folder, "max_queued_messages 40000\nmax_inflight_messages 0\n");
+    let cuebox = CueBox::start(&folder, &plain(&broker));
+    cuebox.wait_live(2);
+    connected(&cuebox);
+    let watcher = Watcher::start(&broker, &["cuebox/hall-1/reply/+"]);
+    let before = memory(cuebox.pid());
+    let begun = Instant::now();
+    let mut lines = broker.lines("cuebox/hall-1/command/cut");
+    for n in 0..COMMANDS {
+        lines.send(&format!("{{\"id\":\"t-{n}\",\"slot\":{}}}", 1 + n % 2));
+        let due = Duration::from_millis(n as u64);
+        if n % 50 == 0 {
+            until("the next ones are due", 5, || begun.elapsed() >= due);
+        }
+    }
+    lines.end();
+    let sent_s = begun.elapsed().as_secs_f64();
+    assert!(sent_s < 40.0, "{sent_s:.0} s is no flood");
+    let answered = || watcher.topics("cuebox/hall-1/reply/t-").len();
+    until("every command is answered", 60, || answered() >= COMMANDS);
+    let answers = watcher.messages("cuebox/hall-1/reply/t-");
+    assert_eq!(answers.len(), COMMANDS, "each once");
+    assert!(answers.iter().all(|text| text.contains("\"done\"")));
+    // What is remembered of ten thousand ids, and the journal's lines that wait.
+    let more = memory(cuebox.pid()).saturating_sub(before);
+    assert!(more < 64 << 20, "{more} bytes more than before");
+    connected(&cuebox);
+    let show = cuebox.show();
+    cuebox.done(&["show", "stop"]);
+    cuebox.wait("the show is sealed", 20, |status| status["recording"]["state"] == "idle");
+    cuebox.stop();
+    let program = segments(&show, "program");
+    assert!(program.iter().all(|(_, segment)| segment["repeated"] == 0 && segment["clean"] == true), "{program:?}");
 }
 
 #[test]

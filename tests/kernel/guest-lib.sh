@@ -95,4 +95,6 @@ hand_over() {
   dmesg >/out/dmesg.log
   cp /tmp/status.jsonl /out/ 2>/dev/null
   cp -r "$data" /out/data
+  # What a scenario gathered for its check.
+  [ ! -d /tmp/panels ] || cp -r /tmp/panels /out/panels
 }

@@ -127,13 +127,18 @@ fn a_line_with_one_byte_changed_is_never_taken_for_another() {
     }
 }
 
+/// How many inputs; `CUEBOX_FUZZ_INPUTS` asks for more than a test run has time for.
+fn inputs() -> u64 {
+    std::env::var("CUEBOX_FUZZ_INPUTS").ok().and_then(|count| count.parse().ok()).unwrap_or(60_000)
+}
+
 #[test]
 fn no_bytes_whatever_stop_the_reader() {
     let mut random = Random(0x5eed_c0de);
     let mut reader = Reader::new();
     let mut fed = 0_u64;
     let press = FromPanel::Key { key: 1, down: true };
-    for _ in 0..60_000 {
+    for _ in 0..inputs() {
         let mut bytes = match random.below(4) {
             0 => vec![b'$'; random.below(4)],
             1 => press.line().as_bytes().to_vec(),

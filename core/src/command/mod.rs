@@ -6,6 +6,7 @@ pub mod wire;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::config::patch::Patch;
 use crate::ids::{CommandId, LegId, SlotId};
 
 /// Who sent a command.
@@ -88,6 +89,17 @@ pub enum Command {
     },
     /// Every lamp of every panel blinks, so that the box is found.
     Identify,
+    /// Changes the configuration, as far as a running box can; with `check` it is only said what would come of it.
+    Config {
+        patch: Patch,
+        check: bool,
+    },
+    /// The newest lines of the journal.
+    Tail {
+        lines: u32,
+    },
+    /// Everything that is wrong or risky on this machine.
+    Doctor,
     Reload,
     Restart,
 }
@@ -139,6 +151,10 @@ pub enum AudioMode {
 #[serde(tag = "result", rename_all = "snake_case")]
 pub enum Answer {
     Done,
+    /// Done, and this is what was asked for.
+    Report {
+        report: Value,
+    },
     Refused {
         why: String,
     },
@@ -157,6 +173,7 @@ impl Answer {
     pub fn to_json(&self, id: &CommandId) -> Value {
         match self {
             Self::Done => json!({ "id": id, "result": "done" }),
+            Self::Report { report } => json!({ "id": id, "result": "done", "report": report }),
             Self::Refused { why } => json!({ "id": id, "result": "refused", "why": why }),
             Self::Conflict { why } => json!({ "id": id, "result": "conflict", "why": why }),
             Self::Duplicate { first } => {

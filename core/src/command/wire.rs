@@ -28,6 +28,10 @@ pub const MAX_ID_CHARS: usize = 128;
 pub const TRANSITION_MS: std::ops::RangeInclusive<u32> = 40..=10_000;
 /// Milliseconds that a slot's sound may be held back.
 pub const DELAY_MS: std::ops::RangeInclusive<u32> = 0..=1_000;
+/// Lines of the journal that are told at once.
+pub const JOURNAL_LINES: std::ops::RangeInclusive<u32> = 1..=500;
+/// Those that are told when nobody says how many.
+const USUAL_LINES: u32 = 100;
 /// Decibels that may be added to a slot's sound.
 pub const GAIN_DB: std::ops::RangeInclusive<f64> = -60.0..=12.0;
 
@@ -123,7 +127,7 @@ pub fn from_words(words: &[String]) -> Result<Command, WireError> {
     for argument in verb.arguments {
         let word = match rest.split_first() {
             None => break,
-            Some(_) if argument.kind == Kind::Text => std::mem::take(&mut rest).join(" "),
+            Some(_) if matches!(argument.kind, Kind::Text | Kind::Patch) => std::mem::take(&mut rest).join(" "),
             Some((word, after)) => {
                 rest = after;
                 word.clone()
@@ -162,6 +166,11 @@ pub fn to_json(command: &Command) -> Value {
         Command::LegUnmute { name } => json!({ "verb": "leg", "action": "unmute", "name": name }),
         Command::Lock { on } => json!({ "verb": "lock", "on": on }),
         Command::Identify => json!({ "verb": "identify" }),
+        Command::Config { patch, check } => {
+            json!({ "verb": "config", "action": if *check { "check" } else { "patch" }, "patch": patch.reveal() })
+        }
+        Command::Tail { lines } => json!({ "verb": "journal", "lines": lines }),
+        Command::Doctor => json!({ "verb": "doctor" }),
         Command::Reload => json!({ "verb": "reload" }),
         Command::Restart => json!({ "verb": "restart" }),
     }
@@ -248,6 +257,10 @@ fn build(fields: &Fields<'_>) -> Result<Command, WireError> {
         }
         ("lock", _) => Command::Lock { on: fields.switch()? },
         ("identify", _) => Command::Identify,
+        ("config", action) => Command::Config { patch: fields.patch()?, check: action == Some("check") },
+        ("journal", _) if fields.get("lines").is_none() => Command::Tail { lines: USUAL_LINES },
+        ("journal", _) => Command::Tail { lines: fields.whole("lines", JOURNAL_LINES)? },
+        ("doctor", _) => Command::Doctor,
         ("reload", _) => Command::Reload,
         ("restart", _) => Command::Restart,
         (name, _) => return Err(WireError::UnknownVerb { verb: name.to_owned(), nearest: None }),
@@ -273,7 +286,7 @@ fn build_audio(fields: &Fields<'_>, action: &str) -> Result<AudioCommand, WireEr
 /// A word as the JSON value that its argument takes; a word that does not fit stays text, and is refused as such.
 fn word_value(argument: &Argument, word: &str) -> Result<Value, WireError> {
     Ok(match argument.kind {
-        Kind::Slot | Kind::Millis | Kind::Decibels => serde_json::from_str::<serde_json::Number>(word)
+        Kind::Slot | Kind::Millis | Kind::Decibels | Kind::Count => serde_json::from_str::<serde_json::Number>(word)
             .or_else(|_| serde_json::from_str(word.trim_start_matches('+')))
             .map_or_else(|_| json!(word), Value::Number),
         Kind::Switch => match word {
@@ -281,7 +294,7 @@ fn word_value(argument: &Argument, word: &str) -> Result<Value, WireError> {
             "off" | "false" => json!(false),
             _ => return Err(bad(argument.name, format!("is {}", show(&json!(word))), "on, off".to_owned())),
         },
-        Kind::Choice(_) | Kind::Text => json!(word),
+        Kind::Choice(_) | Kind::Text | Kind::Patch => json!(word),
     })
 }
 

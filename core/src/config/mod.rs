@@ -4,6 +4,7 @@
 mod defaults;
 mod leg;
 mod parse;
+pub mod patch;
 mod problem;
 mod secret;
 pub mod units;

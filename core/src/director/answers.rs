@@ -1,7 +1,8 @@
 //! Every command is answered exactly once, and an id means one command for ever (for the last [`REMEMBERED`]).
 //!
 //! A command that changed something acts at once and is answered when it is durable, or after 500 ms with an alert
-//! that the disk is slow. An id that comes again is answered as the first was, and does nothing; while the first waits
+//! that the disk is slow. So is one that came over MQTT and is refused: a broker may send it again to the next process,
+//! and it must not act there. An id that comes again is answered as the first was, and does nothing; while the first waits
 //! for its answer, so does the other.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -27,7 +28,7 @@ pub(super) struct Answers {
     seen: BTreeMap<CommandId, Seen>,
     order: VecDeque<CommandId>,
     /// Commands that wait to be durable.
-    tickets: BTreeMap<Ticket, CommandId>,
+    tickets: BTreeMap<Ticket, (CommandId, Answer)>,
     /// Tickets that were given out.
     given: u64,
 }
@@ -94,11 +95,23 @@ impl Answers {
         }
     }
 
+    /// Somebody else tells it what it asks for.
+    pub fn told_elsewhere(&mut self, id: &CommandId) {
+        if let Some(seen) = self.seen.get_mut(id) {
+            seen.answer = Some(Answer::Done);
+        }
+    }
+
     /// The command acted; it is answered when that is durable.
     pub fn persist(&mut self, context: &mut Context, id: &CommandId) {
+        self.persist_as(context, id, Answer::Done);
+    }
+
+    /// This is its answer, when it is durable that it was asked for.
+    pub fn persist_as(&mut self, context: &mut Context, id: &CommandId, answer: Answer) {
         self.given += 1;
         let ticket = Ticket(self.given);
-        self.tickets.insert(ticket, id.clone());
+        self.tickets.insert(ticket, (id.clone(), answer));
         context.effects.push_back(Effect::Persist { ticket });
         context.start_timer(Reason::AnswerLate(ticket), SPEAKS);
     }
@@ -110,9 +123,9 @@ impl Answers {
         if self.tickets.is_empty() {
             context.alerts.clear("disk_slow", "");
         }
-        for (ticket, id) in durable {
+        for (ticket, (id, answer)) in durable {
             context.timers.stop(&Reason::AnswerLate(ticket));
-            self.give(context, &id, Answer::Done);
+            self.give(context, &id, answer);
         }
     }
 
@@ -136,15 +149,15 @@ impl Answers {
     pub fn check(&self, context: &Context) {
         assert_eq!(self.seen.len(), self.order.len(), "each id is remembered once");
         assert!(self.order.len() <= REMEMBERED, "memory is bounded");
-        for (ticket, id) in &self.tickets {
+        for (ticket, (id, _)) in &self.tickets {
             assert!(context.timers.is_set(&Reason::AnswerLate(*ticket)), "{id} is answered at last");
         }
     }
 
     fn speak(&mut self, context: &mut Context, ticket: Ticket) {
         context.timers.stop(&Reason::AnswerLate(ticket));
-        if let Some(id) = self.tickets.remove(&ticket) {
-            self.give(context, &id, Answer::Done);
+        if let Some((id, answer)) = self.tickets.remove(&ticket) {
+            self.give(context, &id, answer);
         }
     }
 

@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
-use crate::command::{Answer, Command, Envelope};
+use crate::command::{Answer, Command, Envelope, Origin};
 use crate::ids::SlotId;
 
 use super::Director;
 use super::context::Cause;
-use super::effect::Effect;
+use super::effect::{Effect, Report};
 use super::program::Switched;
 use super::recorder::Start;
 use super::timers::Reason;
 
 /// Reading a configuration takes no longer than this.
-const RELOADS: Duration = Duration::from_secs(10);
+pub(super) const RELOADS: Duration = Duration::from_secs(10);
 
 /// What an accepted command came to.
 pub(super) enum Done {
@@ -40,6 +40,9 @@ impl Director {
             Ok(Done::Changed) => self.answers.persist(&mut self.context, &envelope.id),
             Ok(Done::Nothing) => self.answers.give(&mut self.context, &envelope.id, Answer::Done),
             Ok(Done::Later) => {}
+            Err(why) if envelope.origin == Origin::Mqtt => {
+                self.answers.persist_as(&mut self.context, &envelope.id, Answer::Refused { why });
+            }
             Err(why) => self.answers.give(&mut self.context, &envelope.id, Answer::Refused { why }),
         }
     }
@@ -82,6 +85,9 @@ impl Director {
                 self.panels.identify(&mut self.context);
                 Ok(Done::Nothing)
             }
+            Command::Config { patch, check } => self.patch(envelope, patch, *check),
+            Command::Tail { lines } => Ok(self.report(envelope, Report::Journal { lines: *lines })),
+            Command::Doctor => Ok(self.report(envelope, Report::Doctor)),
             Command::Reload => Ok(self.reload(envelope)),
             Command::Restart => {
                 self.end(&cause, true);
@@ -162,6 +168,14 @@ impl Director {
         }
         self.inputs.rename(slot, name);
         Ok(Done::Changed)
+    }
+
+    /// Whoever carries the effect out gives the answer.
+    fn report(&mut self, envelope: &Envelope, what: Report) -> Done {
+        let Envelope { id, origin, .. } = envelope;
+        self.answers.told_elsewhere(id);
+        self.context.effects.push_back(Effect::Report { id: id.clone(), origin: *origin, what });
+        Done::Later
     }
 
     fn reload(&mut self, envelope: &Envelope) -> Done {

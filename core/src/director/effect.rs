@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::command::{Answer, Origin};
+use crate::config::patch::Patch;
 use crate::grid::FrameIndex;
 use crate::ids::{CommandId, SegmentId, ShowId, SlotId, Ticket};
 use crate::time::Wall;
@@ -30,8 +31,29 @@ pub enum Effect {
     },
     /// Read the configuration again; answer with `ConfigLoaded` or `ConfigRejected`.
     Reload,
+    /// Lay this over the configuration and check it; keep it, unless it is only to be checked. Answer with
+    /// `ConfigPatched` or `PatchRejected`.
+    Patch {
+        id: CommandId,
+        patch: Patch,
+        check: bool,
+    },
+    /// Answer the command with what it asks for.
+    Report {
+        id: CommandId,
+        origin: Origin,
+        what: Report,
+    },
     /// Everything is sealed: start the process anew.
     Restart,
+}
+
+/// What is told on request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Report {
+    Journal { lines: u32 },
+    Doctor,
 }
 
 /// Work for the vault. Done in the order given.

@@ -9,7 +9,7 @@ use crate::command::Envelope;
 use crate::config::Config;
 use crate::device::{Camera, Encoders};
 use crate::grid::FrameIndex;
-use crate::ids::{Epoch, LegId, Port, SegmentId, ShowId, SlotId, SwitchId, Ticket, Track};
+use crate::ids::{CommandId, Epoch, LegId, Port, SegmentId, ShowId, SlotId, SwitchId, Ticket, Track};
 use crate::status::{MqttStatus, PanelKind, PanelState};
 use crate::time::Wall;
 
@@ -52,6 +52,17 @@ pub enum Event {
     ConfigLoaded(Box<Config>),
     /// `reload` found a bad one; the old one stays.
     ConfigRejected {
+        why: String,
+    },
+    /// The configuration with a patch on it; kept already, unless it was only to be checked.
+    ConfigPatched {
+        id: CommandId,
+        config: Box<Config>,
+        check: bool,
+    },
+    /// A patch cannot be applied, or cannot be kept.
+    PatchRejected {
+        id: CommandId,
         why: String,
     },
     /// A part of the box panicked and was restarted in place.

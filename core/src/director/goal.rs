@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::ids::{Epoch, SlotId};
 
-use super::{Director, EncodeJob, OnAir, Picture, Program, Wanted, input};
+use super::{Director, EncodeJob, OnAir, Picture, Program, Wanted, input, recorder};
 
 impl Director {
     /// The camera that viewers see, as they are told of it.
@@ -26,7 +26,7 @@ impl Director {
         let live = self.inputs.live();
         let switch = self.program.switch();
         let show = self.recorder.show_status();
-        let title = show.map_or_else(|| self.config.box_id.clone(), |show| show.name);
+        let named = show.filter(|show| show.name != recorder::name_of_unnamed(&show.id)).map(|show| show.name);
         let capture = |(id, slot): (_, &input::Slot)| slot.capture.clone().map(|capture| (id, capture));
         let sound = |(id, slot): (_, &input::Slot)| slot.sound.wish().cloned().map(|sound| (id, sound));
         let goal = Wanted {
@@ -37,7 +37,7 @@ impl Director {
                 epoch: self.program.epoch(),
                 inputs: live.keys().copied().collect(),
                 switch,
-                slate: self.program.slate(&title),
+                slate: self.program.slate(named.as_deref()),
                 audio: self.audio.mix(&self.config, switch.picture, |slot| live.contains_key(&slot)),
             },
             encodes: self.encodes.wish(),

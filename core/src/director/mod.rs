@@ -59,7 +59,7 @@ use crate::time::Mono;
 
 pub use answers::SeenCommand;
 pub(crate) use answers::fingerprint;
-pub use effect::{Effect, NewShow, VaultOp};
+pub use effect::{Effect, NewShow, Report, VaultOp};
 pub use event::{
     EncodeJob, ErrorClass, Event, Fact, FoundShow, Job, Medium, PanelReport, Progress, Sealed, StoredSegment, VaultFact,
 };
@@ -99,6 +99,9 @@ pub struct Director {
     mqtt: MqttStatus,
     /// Reloads that wait for the configuration.
     reloads: Vec<CommandId>,
+    /// A change of the configuration that is being checked and kept.
+    #[serde(default)]
+    patching: Option<CommandId>,
     start: StartUp,
     #[serde(default)]
     configured_names: BTreeMap<SlotId, String>,
@@ -148,6 +151,7 @@ impl Director {
             answers: Answers::default(),
             mqtt: MqttStatus::default(),
             reloads: Vec::new(),
+            patching: None,
             start: StartUp::Waiting { found: None },
             configured_names,
             returning: None,
@@ -287,6 +291,8 @@ impl Director {
             Event::ClockRead(wall) => self.context.clock_read(wall),
             Event::ConfigLoaded(config) => self.config_loaded(*config),
             Event::ConfigRejected { why } => self.config_rejected(&why),
+            Event::ConfigPatched { id, config, check } => self.config_patched(&id, *config, check),
+            Event::PatchRejected { id, why } => self.answer_patch(&id, Answer::Refused { why }),
             Event::ShellRestarted { shell } => {
                 let text = format!("the {shell} part of the box failed and was restarted");
                 self.context.alert_once("shell_restarted", &shell, Severity::Warning, text);
@@ -370,6 +376,7 @@ impl Director {
             Reason::AnswerLate(ticket) => self.answers.late_timer(&mut self.context, *ticket),
             Reason::IdentifyEnds => self.panels.identify_timer(),
             Reason::ReloadLate => self.answer_reload(Err("the configuration could not be read in time".to_owned())),
+            Reason::PatchLate => self.patch_late(),
             Reason::AlertEnds(key) => self.context.alerts.clear_key(key),
             _ => {}
         }

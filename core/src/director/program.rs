@@ -190,7 +190,8 @@ impl Program {
         self.shown_from
     }
 
-    pub fn slate(&self, title: &str) -> Slate {
+    /// `show`: the name that somebody gave it. Viewers have no use for any other.
+    pub fn slate(&self, show: Option<&str>) -> Slate {
         let reason = if self.slate {
             "Please wait a moment"
         } else if self.lost.is_some() {
@@ -198,7 +199,10 @@ impl Program {
         } else {
             "We will begin shortly"
         };
-        Slate { title: title.to_owned(), reason: reason.to_owned() }
+        match show {
+            Some(show) => Slate { title: show.to_owned(), reason: reason.to_owned() },
+            None => Slate { title: reason.to_owned(), reason: String::new() },
+        }
     }
 
     /// Why the slate is what is wanted, for the operator.

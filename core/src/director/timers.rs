@@ -78,6 +78,8 @@ pub enum Reason {
     AnswerLate(Ticket),
     /// A reload must have brought a configuration.
     ReloadLate,
+    /// A change of the configuration must have been checked and kept.
+    PatchLate,
     /// The panels have blinked for long enough.
     IdentifyEnds,
     /// An alert about something that happened once is taken back.

@@ -104,7 +104,7 @@ pub enum Picture {
     Slot(SlotId),
 }
 
-/// The texts on the slate.
+/// The texts on the slate; without a show that has a name the reason is the title.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Slate {
     /// The show's name, or the box's.

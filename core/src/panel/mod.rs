@@ -33,6 +33,9 @@ pub struct PanelConfig {
     pub long_press: Duration,
     /// Changes to the default maps, in the order of the file.
     pub keys: Vec<(Trigger, Action)>,
+    /// What is different for single panels.
+    #[serde(default)]
+    pub maps: Vec<PanelMap>,
     pub tsl: Vec<TslConfig>,
 }
 
@@ -46,9 +49,32 @@ impl Default for PanelConfig {
             hide_preview: false,
             long_press: Duration::from_millis(600),
             keys: Vec::new(),
+            maps: Vec::new(),
             tsl: Vec::new(),
         }
     }
+}
+
+impl PanelConfig {
+    /// As it is for the panel of this id (where it is) and name.
+    pub fn of(&self, id: &str, name: &str) -> Self {
+        let mut own = Self { maps: Vec::new(), ..self.clone() };
+        for map in self.maps.iter().filter(|map| map.panel == id || map.panel == name) {
+            own.mode = map.mode.unwrap_or(own.mode);
+            own.keys.extend(map.keys.iter().cloned());
+        }
+        own
+    }
+}
+
+/// What is different for one panel, or for all of one name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PanelMap {
+    /// Its name, or where it is, as the status has them.
+    pub panel: String,
+    pub mode: Option<Mode>,
+    /// After those for every panel.
+    pub keys: Vec<(Trigger, Action)>,
 }
 
 /// What the key of a slot does.
@@ -130,4 +156,29 @@ pub enum TslVersion {
     V31,
     V50Udp,
     V50Tcp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::layout::Layout;
+    use super::*;
+
+    #[test]
+    fn one_panel_may_have_keys_of_its_own() {
+        let read =
+            |trigger: &str, words: &str| (Trigger::from_words(trigger).unwrap(), Action::from_words(words).unwrap());
+        let stage = PanelMap { panel: "stage".to_owned(), mode: Some(Mode::Preview), keys: vec![read("6", "lock")] };
+        let desk = PanelMap { panel: "usb-1/input0".to_owned(), mode: None, keys: vec![read("1", "none")] };
+        let keys = vec![read("1", "slot 2")];
+        let config = PanelConfig { keys, maps: vec![stage, desk], ..PanelConfig::default() };
+        let pressed = |id: &str, name: &str, key: u8| {
+            let own = config.of(id, name);
+            (own.mode, Layout::new(6, &own).action(&Trigger::Press(key)).cloned())
+        };
+        let action = |words: &str| Some(Action::from_words(words).unwrap());
+        assert_eq!(pressed("/dev/ttyACM0", "stage", 6), (Mode::Preview, action("lock")));
+        assert_eq!(pressed("/dev/ttyACM0", "stage", 1), (Mode::Preview, action("slot 2")));
+        assert_eq!(pressed("usb-1/input0", "deck", 1), (Mode::Direct, None));
+        assert_eq!(pressed("usb-2/input0", "deck", 6), (Mode::Direct, action("slate")));
+    }
 }

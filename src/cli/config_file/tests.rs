@@ -96,3 +96,34 @@ fn a_credential_stands_for_a_file_beside_the_configuration_only() {
     assert_eq!(find(&folder.0.join("deeper/key")), None);
     assert_eq!(credential(&folder.0, &folder.0.join("key"), None), None);
 }
+
+fn patch(fields: serde_json::Value) -> Patch {
+    Patch::from_json(&fields).unwrap()
+}
+
+#[test]
+fn a_patch_is_kept_beside_the_recordings_and_counts_at_the_next_start() {
+    let folder = Folder::new("patched");
+    folder.write("key", "hunter2\n");
+    let path = folder.write("cuebox.toml", WITH_SECRET);
+    let loaded = Loaded::load(Some(path.clone())).unwrap();
+    let overrides = folder.0.join("data/overrides.toml");
+    let wanted =
+        patch(serde_json::json!({"program": {"fps": 25}, "leg": [{"name": "backup", "stream_key_file": "other"}]}));
+    let why = loaded.patch(&wanted, false).unwrap_err();
+    assert!(why.starts_with("leg.stream_key_file: there is no file"), "{why}");
+    assert!(!overrides.exists());
+    folder.write("other", "hunter3\n");
+    assert_eq!(loaded.patch(&wanted, true).unwrap().program.fps, 25);
+    assert!(!overrides.exists());
+    let patched = loaded.patch(&wanted, false).unwrap();
+    assert_eq!(Loaded::load(Some(path.clone())).unwrap().config, patched);
+    assert_eq!(loaded.reload().unwrap().config, patched);
+
+    // The file was edited and does not go with them any more: it counts alone, and a patch that mends it is taken.
+    folder.write("cuebox.toml", "[box]\ndata_dir = \"data\"\n");
+    assert_eq!(Loaded::load(Some(path.clone())).unwrap().config.program.fps, 30);
+    let mended = loaded.patch(&patch(serde_json::json!({ "leg": null })), false).unwrap();
+    assert_eq!((mended.program.fps, mended.legs.len()), (25, 0));
+    assert!(fs::read_to_string(folder.0.join("data/overrides.before.toml")).unwrap().contains("backup"));
+}

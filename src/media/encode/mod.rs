@@ -38,10 +38,10 @@ pub use probe::probe;
 use chain::Chain;
 use keys::KeyFrames;
 
-/// Pictures that may wait for a busy encoder before the oldest is dropped: of a recording as many as memory allows (eight
-/// of 1080p, seventy of 360p), of the stream few, because what is late there is of no use; while it is starting some more,
+/// Pictures that may wait for a busy encoder before the oldest is dropped: of a recording as many as memory allows
+/// (sixteen of 1080p), of the stream few, because what is late there is of no use; while it is starting some more,
 /// which it then catches up with.
-const WAITING: Depth = Depth::Bytes(24 << 20);
+const WAITING: Depth = Depth::Bytes(48 << 20);
 const WAITING_LIVE: u64 = 4;
 const WAITING_START: Depth = Depth::Buffers(12);
 

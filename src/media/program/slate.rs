@@ -79,9 +79,11 @@ fn draw(context: &Context, slate: &Slate) -> gst::Memory {
     };
     line(&slate.title, style(0.11, Weight::Bold), 0.50, 1.0);
     line(&slate.reason, style(0.045, Weight::Regular), 0.68, 0.75);
-    let rule =
-        Rect::new((wide * 0.44) as i32, (high * 0.595) as i32, (wide * 0.12) as i32, (high * 0.004).max(2.0) as i32);
-    canvas.rect(rule, Colour::rgb(226, 92, 74));
+    if !slate.reason.is_empty() {
+        let (left, top) = ((wide * 0.44) as i32, (high * 0.595) as i32);
+        canvas
+            .rect(Rect::new(left, top, (wide * 0.12) as i32, (high * 0.004).max(2.0) as i32), Colour::rgb(226, 92, 74));
+    }
     painting.into_memory()
 }
 

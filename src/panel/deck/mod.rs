@@ -39,6 +39,14 @@ pub(super) fn nodes() -> Vec<PathBuf> {
     hidraw::nodes()
 }
 
+/// A known model's name and place, and why it cannot be opened.
+pub(super) fn known(node: &Path) -> Option<(&'static str, String, Option<String>)> {
+    let identity = hidraw::identity(node)?;
+    let model = model::find(identity.vendor, identity.product)?;
+    let why = std::fs::File::options().read(true).write(true).open(&identity.device).err();
+    Some((model.name, identity.place, why.map(|error| error.to_string())))
+}
+
 /// Opens the device, if it is a deck of a known model.
 pub(super) fn open(node: &Path) -> Option<Deck> {
     let identity = hidraw::identity(node)?;

@@ -18,13 +18,14 @@ pub(super) struct Model {
     pub turned: bool,
 }
 
-const MODELS: [Model; 8] = [
+const MODELS: [Model; 9] = [
     Model { product: 0x006d, name: "Stream Deck", keys: 15, side: 72, turned: true },
     Model { product: 0x0080, name: "Stream Deck MK.2", keys: 15, side: 72, turned: true },
     Model { product: 0x00a5, name: "Stream Deck MK.2", keys: 15, side: 72, turned: true },
     Model { product: 0x00b9, name: "Stream Deck MK.2", keys: 15, side: 72, turned: true },
     Model { product: 0x006c, name: "Stream Deck XL", keys: 32, side: 96, turned: true },
     Model { product: 0x008f, name: "Stream Deck XL", keys: 32, side: 96, turned: true },
+    Model { product: 0x00ba, name: "Stream Deck XL", keys: 32, side: 96, turned: true },
     Model { product: 0x009a, name: "Stream Deck Neo", keys: 8, side: 96, turned: true },
     Model { product: 0x0084, name: "Stream Deck +", keys: 8, side: 120, turned: false },
 ];

@@ -32,15 +32,19 @@ pub(super) fn jpeg(face: &Face, side: u16, turned: bool) -> Result<Vec<u8>, Enco
 fn draw(face: &Face, side: usize) -> Vec<u8> {
     let (paper, ink) = colours(face.colour);
     let mut canvas = Canvas { side, pixels: paper.repeat(side * side) };
-    let unit = side / 72;
+    // Keys are of one size whatever their pixels, so letters grow with those; as far as the words still fit.
+    let scale = |text: &str, largest: usize| {
+        (1..=largest).rev().find(|scale| text.chars().count() * LETTER * scale <= side).unwrap_or(1)
+    };
     if face.name.is_empty() && face.state.is_empty() {
-        let scale = if face.title.chars().count() <= 4 { 2 * unit } else { unit.max(side / (LETTER * 6)) };
+        let scale = scale(&face.title, side / 36);
         canvas.line(&face.title, (side - LETTER * scale) / 2, scale, ink);
         return canvas.pixels;
     }
-    canvas.line(&face.title, side / 12, 3 * unit, ink);
-    canvas.line(&face.name, side * 6 / 10, unit, ink);
-    canvas.line(face.state, side * 8 / 10, unit, ink);
+    let small = side / 48;
+    canvas.line(&face.title, side / 12, side / 24, ink);
+    canvas.line(&face.name, side * 6 / 10, scale(&face.name, small), ink);
+    canvas.line(face.state, side * 8 / 10, scale(face.state, small), ink);
     canvas.pixels
 }
 

@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
@@ -83,6 +83,13 @@ impl Broker {
         assert!(child.wait().unwrap().success());
     }
 
+    /// A client that sends a message for each line that it is given.
+    pub fn lines(&self, topic: &str) -> Lines {
+        let mut command = self.client("mosquitto_pub", "");
+        let mut child = command.args(["-q", "1", "-l", "-t", topic]).stdin(Stdio::piped()).spawn().unwrap();
+        Lines { input: child.stdin.take(), child }
+    }
+
     /// Sends a command with a response topic and waits for its answer.
     #[track_caller]
     pub fn ask(&self, verb: &str, payload: &str) -> Value {
@@ -110,6 +117,24 @@ impl Broker {
             }
         }
         command
+    }
+}
+
+/// See [`Broker::lines`].
+pub struct Lines {
+    child: Child,
+    input: Option<ChildStdin>,
+}
+
+impl Lines {
+    pub fn send(&mut self, line: &str) {
+        writeln!(self.input.as_mut().unwrap(), "{line}").unwrap();
+    }
+
+    /// Everything was sent and acknowledged.
+    pub fn end(mut self) {
+        drop(self.input.take());
+        assert!(self.child.wait().unwrap().success());
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::config::patch::Patch;
 use crate::ids::{CommandId, SlotId};
 
 use super::{GAIN_DB, MAX_ID_CHARS, Verb, WireError};
@@ -35,7 +36,8 @@ impl Fields<'_> {
     }
 
     pub fn whole(&self, name: &'static str, range: std::ops::RangeInclusive<u32>) -> Result<u32, WireError> {
-        let allowed = || format!("{}–{} ms", range.start(), range.end());
+        let unit = if name == "ms" { " ms" } else { "" };
+        let allowed = || format!("{}–{}{unit}", range.start(), range.end());
         let value = self.need(name, allowed)?;
         let number = whole_number(value)
             .ok_or_else(|| bad(name, format!("is {}, not a whole number", show(value)), allowed()))?;
@@ -65,6 +67,12 @@ impl Fields<'_> {
             .copied()
             .find(|choice| value.as_str() == Some(choice))
             .ok_or_else(|| bad(name, format!("is {}", show(value)), choices.join(", ")))
+    }
+
+    pub fn patch(&self) -> Result<Patch, WireError> {
+        let allowed = || "an object, or TOML, as config/cuebox.toml has it".to_owned();
+        let value = self.need("patch", allowed)?;
+        Patch::from_json(value).map_err(|error| bad("patch", error.to_string(), allowed()))
     }
 
     pub fn text(&self, name: &'static str, max_chars: usize) -> Result<String, WireError> {

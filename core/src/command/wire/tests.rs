@@ -8,6 +8,10 @@ fn words(line: &str) -> Vec<String> {
     line.split_whitespace().map(str::to_owned).collect()
 }
 
+fn patch(fields: &Value) -> crate::config::patch::Patch {
+    crate::config::patch::Patch::from_json(fields).unwrap()
+}
+
 /// Command line, JSON body and meaning of every form that exists.
 fn forms() -> Vec<(&'static str, Value, Command)> {
     use Command::*;
@@ -89,6 +93,18 @@ fn forms() -> Vec<(&'static str, Value, Command)> {
         ),
         ("lock on", json!({"verb":"lock","on":true}), Lock { on: true }),
         ("identify", json!({"verb":"identify"}), Identify),
+        (
+            "config patch program.fps = 25",
+            json!({"verb":"config","action":"patch","patch":{"program":{"fps":25}}}),
+            Config { patch: patch(&json!({"program": {"fps": 25}})), check: false },
+        ),
+        (
+            "config check mqtt.password = \"hunter2\"",
+            json!({"verb":"config","action":"check","patch":{"mqtt":{"password":"hunter2"}}}),
+            Config { patch: patch(&json!({"mqtt": {"password": "hunter2"}})), check: true },
+        ),
+        ("journal 20", json!({"verb":"journal","lines":20}), Tail { lines: 20 }),
+        ("doctor", json!({"verb":"doctor"}), Doctor),
         ("reload", json!({"verb":"reload"}), Reload),
         ("restart", json!({"verb":"restart"}), Restart),
     ]

@@ -30,6 +30,10 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     Millis,
     Decibels,
+    /// How many.
+    Count,
+    /// An object, or TOML as text; takes the rest of a command line.
+    Patch,
     /// Takes the rest of a command line.
     Text,
 }
@@ -54,7 +58,9 @@ impl fmt::Display for Verb {
             let shown = match argument.kind {
                 Kind::Switch => "on|off".to_owned(),
                 Kind::Choice(choices) => choices.join("|"),
-                Kind::Slot | Kind::Millis | Kind::Decibels | Kind::Text => argument.name.to_uppercase(),
+                Kind::Slot | Kind::Millis | Kind::Decibels | Kind::Count | Kind::Patch | Kind::Text => {
+                    argument.name.to_uppercase()
+                }
             };
             if argument.optional { write!(f, " [{shown}]")? } else { write!(f, " {shown}")? }
         }
@@ -69,6 +75,7 @@ const fn arg(name: &'static str, kind: Kind) -> Argument {
 const SLOT: Argument = arg("slot", Kind::Slot);
 const ON: Argument = arg("on", Kind::Switch);
 const NAME: Argument = arg("name", Kind::Text);
+const PATCH: Argument = arg("patch", Kind::Patch);
 
 const fn row(
     name: &'static str,
@@ -129,9 +136,18 @@ pub const VERBS: &[Verb] = &[
     row("leg", Some("unmute"), &[NAME], "ask for what the host of the room muted"),
     row("lock", None, &[ON], "make the keys of every panel do nothing, or let them work again"),
     row("identify", None, &[], "blink every lamp of every panel for some seconds"),
+    row("config", Some("patch"), &[PATCH], "change the configuration; what needs a restart is named, and waits for it"),
+    row("config", Some("check"), &[PATCH], "what `config patch` would come to; nothing is changed"),
+    row(
+        "journal",
+        None,
+        &[Argument { name: "lines", kind: Kind::Count, optional: true }],
+        "the newest lines of the journal, 1–500 (100)",
+    ),
+    row("doctor", None, &[], "everything that is wrong or risky on the box, each with its remedy"),
     row("reload", None, &[], "read the configuration again; a bad one changes nothing"),
     row("restart", None, &[], "seal everything and start the service anew"),
 ];
 
 /// Verbs that are promised and cannot be done yet. They are refused, and not shown.
-pub(super) const LATER_VERBS: &[&str] = &["layout", "overlay", "upload", "config"];
+pub(super) const LATER_VERBS: &[&str] = &["layout", "overlay", "upload"];

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::panel::action::MAX_KEYS;
-use crate::panel::{Action, GpioConfig, Mode, PanelConfig, Pull, SerialPlace, Trigger, TslConfig, TslVersion};
+use crate::panel::{
+    Action, GpioConfig, Mode, PanelConfig, PanelMap, Pull, SerialPlace, Trigger, TslConfig, TslVersion,
+};
 use crate::tally::tsl::V31_ADDRESSES;
 
 use super::super::walk::{Item, Section, Walk, quoted, set};
@@ -13,6 +15,7 @@ use super::super::walk::{Item, Section, Walk, quoted, set};
 const MAX_SERIAL: usize = 8;
 /// Lines of a GPIO chip.
 const MAX_LINE: u32 = 1_023;
+const MODES: [(&str, Mode); 2] = [("direct", Mode::Direct), ("preview", Mode::Preview)];
 
 pub(super) fn read(walk: &mut Walk<'_>, mut section: Section<'_>, panel: &mut PanelConfig) {
     if let Some(item) = section.item(walk, "serial") {
@@ -20,13 +23,13 @@ pub(super) fn read(walk: &mut Walk<'_>, mut section: Section<'_>, panel: &mut Pa
     }
     panel.gpio = section.read(walk, "gpio", Walk::table).and_then(|section| read_gpio(walk, section));
     set(&mut panel.hid, section.read(walk, "hid", Walk::boolean));
-    let modes = [("direct", Mode::Direct), ("preview", Mode::Preview)];
-    set(&mut panel.mode, section.read(walk, "mode", |walk, item| walk.choice(item, &modes)));
+    set(&mut panel.mode, section.read(walk, "mode", |walk, item| walk.choice(item, &MODES)));
     set(&mut panel.hide_preview, section.read(walk, "hide_preview", Walk::boolean));
     let long_press = section.read(walk, "long_press_ms", |walk, item| walk.whole(item, 200..=5_000, " ms"));
     set(&mut panel.long_press, long_press.map(|ms| Duration::from_millis(u64::from(ms))));
-    if let Some(keys) = section.read(walk, "keys", Walk::table) {
-        panel.keys = keys.into_items(walk).iter().filter_map(|(name, item)| read_key(walk, name, item)).collect();
+    panel.keys = read_keys(walk, &mut section);
+    if let Some(item) = section.item(walk, "map") {
+        panel.maps = walk.tables(&item).into_iter().filter_map(|section| read_map(walk, section)).collect();
     }
     if let Some(item) = section.item(walk, "tsl") {
         panel.tsl = walk.tables(&item).into_iter().filter_map(|section| read_tsl(walk, section)).collect();
@@ -100,6 +103,20 @@ fn read_lines(walk: &mut Walk<'_>, item: &Item<'_>, taken: &mut BTreeMap<u32, St
         walk.wrong(item, format!("holds {} lines", lines.len()), format!("at most {MAX_KEYS}"));
     }
     lines
+}
+
+fn read_keys(walk: &mut Walk<'_>, section: &mut Section<'_>) -> Vec<(Trigger, Action)> {
+    let Some(keys) = section.read(walk, "keys", Walk::table) else { return Vec::new() };
+    keys.into_items(walk).iter().filter_map(|(name, item)| read_key(walk, name, item)).collect()
+}
+
+fn read_map(walk: &mut Walk<'_>, mut section: Section<'_>) -> Option<PanelMap> {
+    let allowed = "a panel's name or its device, as `cuebox ctl status --json` has them";
+    let panel = section.need(walk, "panel", allowed, |walk, item| walk.name(item, 128));
+    let mode = section.read(walk, "mode", |walk, item| walk.choice(item, &MODES));
+    let keys = read_keys(walk, &mut section);
+    section.finish(walk);
+    Some(PanelMap { panel: panel?, mode, keys })
 }
 
 fn read_key(walk: &mut Walk<'_>, name: &str, item: &Item<'_>) -> Option<(Trigger, Action)> {

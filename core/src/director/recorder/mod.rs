@@ -38,7 +38,7 @@ use super::timers::Reason;
 use super::wanted::Picture;
 
 use run::Run;
-pub(super) use show::{Show, goes_on};
+pub(super) use show::{Show, goes_on, name_of_unnamed};
 use tracks::Lane;
 
 /// Encoders need about a second for their first frame.

@@ -25,6 +25,11 @@ pub(in crate::director) struct Show {
     from: FrameIndex,
 }
 
+/// What a show is called in lists when nobody gave it a name.
+pub(in crate::director) fn name_of_unnamed(id: &ShowId) -> String {
+    format!("Show {id}")
+}
+
 impl Show {
     pub fn begin(
         config: &Config,
@@ -35,7 +40,7 @@ impl Show {
         dice: &mut Dice,
     ) -> Self {
         let id = show_id(wall, now, dice.roll());
-        let name = name.map_or_else(|| format!("Show {id}"), str::to_owned);
+        let name = name.map_or_else(|| name_of_unnamed(&id), str::to_owned);
         let new = NewShow {
             id,
             name,

@@ -172,3 +172,86 @@ fn nothing_that_a_stranger_sends_breaks_it() {
         }
     }
 }
+
+/// xorshift: the same messages on every machine.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % bound as u64).unwrap()
+    }
+}
+
+/// How many messages; `CUEBOX_FUZZ_INPUTS` asks for more than a test run has time for.
+fn inputs() -> u64 {
+    std::env::var("CUEBOX_FUZZ_INPUTS").ok().and_then(|count| count.parse().ok()).unwrap_or(60_000)
+}
+
+/// A payload that was good before some of its bytes were changed, cut off or repeated.
+fn spoilt(random: &mut Random) -> Vec<u8> {
+    const GOOD: [&str; 12] = [
+        r#"{"id":"k-1","slot":3}"#,
+        r#"{"verb":"cut","slot":3,"at":"2026-11-21T18:30:05.250Z"}"#,
+        r#"{"kind":"fade","ms":800,"id":"k"}"#,
+        r#"{"action":"patch","patch":{"program":{"fps":25},"slot":[{"number":1}]}}"#,
+        r#"{"action":"patch","patch":"program.fps = 25"}"#,
+        r#"{"action":"gain","slot":1,"db":-6.5}"#,
+        r#"{"on":true}"#,
+        "patch program.fps = 25",
+        "on",
+        "3",
+        "start Anna & Ben",
+        "",
+    ];
+    let mut bytes = GOOD[random.below(GOOD.len())].as_bytes().to_vec();
+    for _ in 0..random.below(4) {
+        let at = random.below(bytes.len() + 1);
+        match random.below(4) {
+            0 => bytes.truncate(at),
+            1 => bytes.insert(at, u8::try_from(random.below(256)).unwrap()),
+            2 if at < bytes.len() => bytes[at] = br#"{}[]",:\0+-eE"#[random.below(13)],
+            _ => bytes.extend_from_within(at..),
+        }
+    }
+    bytes
+}
+
+#[test]
+fn no_message_whatever_is_more_than_a_command_or_a_refusal_that_can_be_answered() {
+    const VERBS: [&str; 12] =
+        ["cut", "take", "auto", "slate", "audio", "show", "marker", "config", "journal", "rename", "fly", ""];
+    let (mut random, mut taken, mut refused) = (Random(0x6d71_7474), 0_u64, 0_u64);
+    for _ in 0..inputs() {
+        let payload = spoilt(&mut random);
+        let mut topic = format!("cuebox/hall-1/command/{}", VERBS[random.below(VERBS.len())]);
+        if random.below(8) == 0 {
+            topic.truncate(random.below(topic.len() + 1));
+        }
+        let correlation = payload.get(..random.below(payload.len() + 1));
+        let message = Message {
+            topic: &topic,
+            payload: &payload,
+            retained: random.below(9) == 0,
+            response_topic: [None, Some("reply/a"), Some("")][random.below(3)],
+            correlation: correlation.filter(|_| random.below(2) == 0),
+        };
+        match read(&topics(), &message, CommandId::new("fresh"), (random.below(2) == 0).then_some(NOW)) {
+            Received::Nothing => assert!(message.retained && payload.is_empty()),
+            Received::Command { id, command, .. } => {
+                taken += 1;
+                assert!(!message.retained && (1..=wire::MAX_ID_CHARS).contains(&id.as_str().chars().count()));
+                let back = wire::from_json(&wire::to_json(&command)).unwrap();
+                assert_eq!(back.command, command, "what is taken can be written");
+            }
+            Received::Refused { body, reply } => {
+                refused += 1;
+                assert!(body["why"].as_str().is_some_and(|why| why.len() < 600), "{body}");
+                assert!(reply.topic.is_none_or(|topic| !topic.contains(['+', '#', '\0'])), "{body}");
+            }
+        }
+    }
+    assert!(taken > inputs() / 50 && refused > inputs() / 50, "{taken} taken, {refused} refused");
+}

@@ -1,12 +1,14 @@
 //! Commands, answers, reload, restart, shutdown.
 
 use crate::world::{World, autostart, cameras, config, ms, slot};
-use cuebox_core::command::{Answer, AudioCommand, AudioMode, Command};
+use cuebox_core::command::{Answer, AudioCommand, AudioMode, Command, Envelope, Origin};
 use cuebox_core::config::Source;
-use cuebox_core::director::{Effect, Event};
+use cuebox_core::config::patch::Patch;
+use cuebox_core::director::{Effect, Event, Report};
 use cuebox_core::ids::{CommandId, Track};
 use cuebox_core::status::SlotState;
 use cuebox_core::timeline::What;
+use serde_json::json;
 
 use super::{SECOND, on_air, recording, refused};
 
@@ -87,6 +89,75 @@ fn a_reload_applies_what_it_can_and_names_what_needs_a_restart() {
     world.tell(Event::ConfigRejected { why: "line 3: unknown key".to_owned() });
     let answer = &world.answers.iter().find(|(answered, _)| *answered == id).unwrap().1;
     assert!(refused(answer).contains("the one before stays: line 3"));
+}
+
+fn patch(fields: &serde_json::Value) -> Patch {
+    Patch::from_json(fields).unwrap()
+}
+
+#[test]
+fn a_patch_applies_what_it_can_and_its_answer_names_what_needs_a_restart() {
+    let mut world = recording(autostart());
+    let wanted = patch(&json!({"program": {"fps": 25}, "slot": [{"number": 2, "name": "Organ"}]}));
+    let mut config = world.director.config().clone();
+    config.program.fps = 25;
+    config.slots.get_mut(&slot(2)).unwrap().name = "Organ".to_owned();
+    let answer =
+        |world: &World, id: &CommandId| world.answers.iter().find(|(it, _)| it == id).map(|(_, it)| it.clone());
+
+    let id = world.send(Command::Config { patch: wanted.clone(), check: true });
+    assert!(world.effects.contains(&Effect::Patch { id: id.clone(), patch: wanted.clone(), check: true }));
+    let second = world.send(Command::Config { patch: wanted.clone(), check: false });
+    assert!(refused(&answer(&world, &second).unwrap()).contains("another change"));
+    world.tell(Event::ConfigPatched { id: id.clone(), config: Box::new(config.clone()), check: true });
+    world.pass(ms(50));
+    let report = json!({"applied": false, "restart_needed": ["program.fps"]});
+    assert_eq!(answer(&world, &id), Some(Answer::Report { report }));
+    assert_eq!((world.alert("restart_needed"), world.status().slots[1].name.as_str()), (None, "Camera 2"));
+
+    let id = world.send(Command::Config { patch: wanted.clone(), check: false });
+    world.tell(Event::ConfigPatched { id: id.clone(), config: Box::new(config), check: false });
+    world.pass(ms(50));
+    let report = json!({"applied": true, "restart_needed": ["program.fps"]});
+    assert_eq!(answer(&world, &id), Some(Answer::Report { report }));
+    assert_eq!(world.alert("restart_needed").as_deref(), Some("a restart is needed for: program.fps"));
+    assert_eq!(world.status().slots[1].name, "Organ");
+
+    let id = world.send(Command::Config { patch: wanted.clone(), check: false });
+    world.tell(Event::PatchRejected { id: id.clone(), why: "program.fps: is 31".to_owned() });
+    world.pass(ms(50));
+    assert_eq!(refused(&answer(&world, &id).unwrap()), "program.fps: is 31");
+    // Nobody answers: it is refused in time, and the next one is taken.
+    let id = world.send(Command::Config { patch: wanted.clone(), check: false });
+    world.until("is late", SECOND * 12, |world| answer(world, &id).is_some());
+    let id = world.send(Command::Config { patch: wanted, check: false });
+    assert_eq!(answer(&world, &id), None);
+}
+
+#[test]
+fn what_is_told_on_request_is_told_once_and_not_remembered() {
+    let mut world = recording(autostart());
+    let id = world.send(Command::Tail { lines: 5 });
+    let what = Report::Journal { lines: 5 };
+    assert!(world.effects.contains(&Effect::Report { id: id.clone(), origin: Origin::Local, what }));
+    world.send_as(&id, Command::Tail { lines: 5 });
+    let duplicate = Answer::Duplicate { first: Box::new(Answer::Done) };
+    assert_eq!(world.answers.iter().filter(|(it, _)| *it == id).map(|(_, it)| it).collect::<Vec<_>>(), [&duplicate]);
+}
+
+#[test]
+fn a_refusal_over_mqtt_is_told_when_it_is_durable() {
+    let mut world = recording(autostart());
+    world.disk_delay = Some(ms(100));
+    let id = CommandId::new("m-1");
+    let envelope = Envelope { id: id.clone(), origin: Origin::Mqtt, command: Command::Take };
+    world.tell(Event::Commanded(envelope.clone()));
+    assert!(!world.answers.iter().any(|(it, _)| *it == id), "it is not durable yet");
+    world.pass(ms(200));
+    let first = world.answers.iter().find(|(it, _)| *it == id).map(|(_, it)| it.clone()).unwrap();
+    assert!(refused(&first).contains("preview"), "{first:?}");
+    world.tell(Event::Commanded(envelope));
+    assert_eq!(world.answers.last().unwrap().1, Answer::Duplicate { first: Box::new(first) });
 }
 
 #[test]

@@ -101,14 +101,14 @@ fn while_held_a_lost_slot_means_the_slate_until_somebody_decides() {
 #[test]
 fn with_no_slot_left_the_slate_says_why_and_the_first_that_is_back_goes_on_air() {
     let mut world = World::new(cameras(&[None]), 1);
-    assert_eq!(world.wanted().program.slate.reason, "We will begin shortly");
+    assert_eq!(world.wanted().program.slate.title, "We will begin shortly");
     world.plug("usb-1");
     world.until("on air", SECOND, |world| world.on_air() == Some(slot(1)));
     world.unplug("usb-1");
     world.pass(ms(100));
     let program = world.status().program;
     assert_eq!((program.on_air, program.why.as_deref()), (None, Some("slot 1 was lost: unplugged")));
-    assert_eq!(world.wanted().program.slate.reason, "We will be right back");
+    assert_eq!(world.wanted().program.slate.title, "We will be right back", "nobody gave the show a name");
     world.plug("usb-1");
     world.until("back on air", SECOND, |world| world.on_air() == Some(slot(1)));
 }

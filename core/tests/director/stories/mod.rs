@@ -22,7 +22,9 @@ const SECOND: std::time::Duration = std::time::Duration::from_secs(1);
 fn refused(answer: &Answer) -> &str {
     match answer {
         Answer::Refused { why } => why,
-        Answer::Done | Answer::Duplicate { .. } | Answer::Conflict { .. } => panic!("not refused: {answer:?}"),
+        Answer::Done | Answer::Report { .. } | Answer::Duplicate { .. } | Answer::Conflict { .. } => {
+            panic!("not refused: {answer:?}")
+        }
     }
 }
 

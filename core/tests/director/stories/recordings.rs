@@ -109,6 +109,8 @@ fn a_show_can_be_started_while_the_last_one_is_still_sealing() {
     world.until("recording", SECOND, |world| world.status().recording.files == 6);
     assert_eq!(world.disk.shows.len(), 2);
     assert!(refused(&world.ask(Command::ShowStart { name: None })).contains("Second"));
+    let slate = world.wanted().program.slate.clone();
+    assert_eq!((slate.title.as_str(), slate.reason.is_empty()), ("Second", false), "its name is on the slate");
 }
 
 #[test]

@@ -410,7 +410,11 @@ impl World {
                 }
             }
             Effect::Vault(op) => self.vault(op.clone()),
-            Effect::Snapshot { .. } | Effect::Reload | Effect::Restart => {}
+            Effect::Snapshot { .. }
+            | Effect::Reload
+            | Effect::Patch { .. }
+            | Effect::Report { .. }
+            | Effect::Restart => {}
         }
         if !matches!(effect, Effect::Vault(_) | Effect::Answer { .. } | Effect::Persist { .. }) {
             self.effects.push(effect);

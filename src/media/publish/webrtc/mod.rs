@@ -16,6 +16,7 @@
 //! | [`pacer`] | lets packets leave as the line takes them, and measures the line |
 //! | [`feedback`] | what the other side acknowledged, lost, and how far away it is |
 //! | [`gauge`] | what is told of it |
+//! | [`handed`] | elements that webrtcbin asks for |
 //! | [`sdp`] | reads session descriptions and candidates of strangers, pure |
 //!
 //! A sender's way: [`Peer::new`] in a pipeline, tracks added, the pipeline plays, [`Peer::offer`]; the offer comes as
@@ -25,6 +26,7 @@
 
 pub mod feedback;
 pub mod gauge;
+mod handed;
 pub mod ice;
 pub mod listener;
 mod pacer;

@@ -10,6 +10,7 @@ use gst_webrtc::{
 };
 
 use super::feedback::Counters;
+use super::handed;
 use super::ice::{self, IceServer};
 use super::pacer::Pacer;
 use super::sdp::{self, SdpError};
@@ -234,6 +235,6 @@ fn estimate(bin: &gst::Element, start_bps: u64, tell: &Tell, counters: &Arc<Coun
         if let Some(pad) = pacer.static_pad("src") {
             counters.watch(&pad);
         }
-        Some(pacer.upcast::<gst::Element>().to_value())
+        Some(handed::over(pacer.upcast()))
     });
 }
