@@ -9,7 +9,7 @@ const TARGET_KBPS: f64 = 2_500.0;
 /// No picture may stand longer.
 const STALL_MS: f64 = 1_000.0;
 /// On a line of which the server tells twice a second and that takes a third of a second to run empty; 1 s is the aim.
-const STALL_ON_LITTLE_MS: f64 = 2_000.0;
+const STALL_ON_LITTLE_MS: f64 = 1_500.0;
 /// A hole that a listener hears as a break; shorter ones the decoder conceals. Twice what is aimed at, for a machine
 /// that is busy with something else: sound that broke stays away for the length of a retransmission and more.
 const SILENCE_MS: f64 = 250.0;

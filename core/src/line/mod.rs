@@ -10,7 +10,7 @@
 //! |---|---|
 //! | packets wait ([`HIGH`]) | fall below what arrived lately, the deeper the longer they wait; not twice before it shows |
 //! | many lost, few wait | fall by half of the loss |
-//! | nothing said of packets that left long ago | fall to a third, twice at most; taken back when all had arrived |
+//! | nothing said of packets that left long ago | fall to a third, twice at most; taken back when they had not waited |
 //! | the queue is empty after a fall | back to just below what was seen to arrive |
 //! | nothing of it | rise, slowly around what overfilled the line last, quickly elsewhere |
 //! | packets go on waiting just as long, none is lost | the way has become longer: that is the new measure |
@@ -87,6 +87,8 @@ const HEAVY_PERCENT: u64 = 10;
 const SILENT: Duration = Duration::from_millis(130);
 const SILENT_PACKETS: usize = 28;
 const MOST_UNDER_WAY: usize = 4_096;
+/// And nothing was said at all for so long.
+const UNHEARD: Duration = Duration::from_millis(320);
 /// Between two falls for silence, and how many of them there are.
 const SILENT_AGAIN: Duration = Duration::from_millis(250);
 const SILENT_FALLS: u32 = 2;
@@ -182,7 +184,13 @@ impl Estimator {
     pub fn pace_bps(&self, now: Mono) -> u64 {
         // A line that has shown no end takes a key frame as it comes; on one that has, it leaves room for the rest.
         let narrow = self.narrow.is_some_and(|at| now.since(at) < NARROW_FOR);
-        if narrow { self.estimate_bps / 100 * 125 } else { self.estimate_bps * 4 }
+        match self.fall.filter(|fall| !fall.drained && self.is_congested(now)) {
+            // Until it is known how little it is, the queue is left to run empty.
+            Some(fall) if fall.waited.is_zero() => self.estimate_bps / 4,
+            Some(_) => self.estimate_bps,
+            None if narrow => self.estimate_bps / 100 * 125,
+            None => self.estimate_bps * 4,
+        }
     }
 
     /// The line is overfilled, or was a moment ago: what is late is better left out.
@@ -223,7 +231,7 @@ impl Estimator {
         self.reported = Some(now);
         let few = Duration::from_millis(FEW_PACKETS_BITS * 1_000 / self.estimate_bps.max(1));
         let empty = waits <= LOW.max(few / 3);
-        self.hear_again(empty && lost < BORNE_PERCENT);
+        self.hear_again(empty && lost < HEAVY_PERCENT);
         if empty && lost < HEAVY_PERCENT {
             self.flat = None;
             self.drained(now);
@@ -241,7 +249,9 @@ impl Estimator {
 
     /// Looks whether anything is said at all.
     pub fn look(&mut self, now: Mono) {
-        let heard = self.reported.is_some_and(|at| now.since(at) < SILENT_AGAIN);
+        // Where packets are lost, words are as well: one or two that do not come mean nothing.
+        let patience = if self.window.lost_percent() == 0 { UNHEARD } else { 2 * UNHEARD };
+        let heard = self.reported.is_some_and(|at| now.since(at) < patience);
         let late = self.round_trip + SILENT;
         let unheard = self.under_way.iter().take_while(|sent| now.since(**sent) > late).count();
         // On a line that is known to be overfilled, words are few.
@@ -258,7 +268,7 @@ impl Estimator {
         }
     }
 
-    /// Something is said again; `well`: and it is that all arrived.
+    /// Something is said again; `well`: and it is that they did not wait.
     fn hear_again(&mut self, well: bool) {
         if let Some(silence) = self.silence.take()
             && well

@@ -221,7 +221,10 @@ impl Line {
             {
                 let reports = self.travels.drain(..self.seen_to).map(|it| it.report).collect();
                 (self.seen_to, self.held, self.reported_at_us) = (0, 0, self.now_us);
-                self.returns.push_back((self.now_us + self.delay_ms * 1_000, reports));
+                // Words are lost as packets are.
+                if self.random(1_000) >= self.loss {
+                    self.returns.push_back((self.now_us + self.delay_ms * 1_000, reports));
+                }
             }
         }
     }

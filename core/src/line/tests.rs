@@ -77,8 +77,8 @@ fn loss_that_is_not_congestion_is_borne_and_heavy_loss_is_not() {
     for (loss, least, most) in [(50, 2_300_000, TARGET), (300, 150_000, 1_500_000)] {
         let mut line = Line::new(20_000_000, 200, TARGET);
         line.run(20);
-        line.loss = loss;
-        let seen = line.run(20);
+        (line.loss, line.delay_ms) = (loss, 50);
+        let seen = line.run(40);
         assert!((least..=most).contains(&line.governor.bitrate_bps()), "{loss}\n{}", told(&seen));
     }
 }
@@ -112,7 +112,7 @@ fn a_picture_without_motion_raises_nothing_beyond_what_was_tried() {
 fn a_server_that_says_nothing_for_a_moment_is_forgiven_when_all_had_arrived() {
     let mut estimator = Estimator::new(3_000_000);
     let mut sent = Vec::new();
-    for ms in 0..400_u64 {
+    for ms in 0..500_u64 {
         let now = Mono(ms * 1_000_000);
         if ms.is_multiple_of(4) {
             estimator.sent(now);
@@ -124,7 +124,7 @@ fn a_server_that_says_nothing_for_a_moment_is_forgiven_when_all_had_arrived() {
         }
         estimator.look(now);
     }
-    assert!(estimator.estimate_bps() < 2_000_000, "{}", estimator.estimate_bps());
-    estimator.reported(Mono(401_000_000), &sent);
+    assert!(estimator.estimate_bps() <= 1_500_000, "{}", estimator.estimate_bps());
+    estimator.reported(Mono(501_000_000), &sent);
     assert!(estimator.estimate_bps() >= 3_000_000, "{}", estimator.estimate_bps());
 }

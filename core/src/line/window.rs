@@ -13,9 +13,9 @@ const LATELY_PACKETS: usize = 4;
 const RATE_NS: u64 = 160_000_000;
 const RATE_PACKETS: usize = 12;
 const KEPT_NS: u64 = 1_000_000_000;
-/// Loss is taken over so long, and only of so many packets.
-const LOSS: Duration = Duration::from_millis(800);
-const LOSS_PACKETS: usize = 20;
+/// Loss is taken over so long, and only of so many packets: of few, a tenth is lost by chance.
+const LOSS: Duration = Duration::from_millis(2_000);
+const LOSS_PACKETS: usize = 50;
 /// Traffic beside is taken over this.
 const BESIDE: Duration = Duration::from_secs(1);
 /// The quickest packet is kept for each part of the time that it is remembered.
