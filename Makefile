@@ -3,7 +3,7 @@ CARGO ?= cargo
 CONFIG ?= config/demo.toml
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help run panel test test-core test-box kernel-test lint bench setup setup-test clean
+.PHONY: help run panel test cargo-test kernel-test lint bench setup setup-test clean
 
 help:
 	@echo "make run          five test cameras, a program, recordings under ./demo-data"
@@ -28,10 +28,10 @@ panel: setup
 	$(CARGO) build --release --bin cuebox-panel-sim
 	@exec $(TARGET)/release/cuebox-panel-sim --link demo-data/panel
 
-test: setup-test lint
+test: setup-test lint cargo-test kernel-test
+
+cargo-test: setup-test
 	$(CARGO) test --workspace --no-fail-fast
-	$(CARGO) build --release --bin cuebox
-	CUEBOX=$(TARGET)/release/cuebox tests/kernel/run
 
 kernel-test: setup-test
 	$(CARGO) build --release --bin cuebox
