@@ -2,7 +2,7 @@
 # between them, and sealed when the box is stopped.
 
 seconds=20
-# A smaller one is lighter, for looking at something on a slow machine.
+# 640x360 is more than two emulated processors can encode six times.
 size=${KERNEL_TEST_SIZE:-320x180}
 
 # Something to hear: made here, because making it in the guest would cost a tenth of it.
