@@ -19,6 +19,9 @@ LEAST_SHARE = 0.9
 # A doubled picture differs from the one before by coding noise alone, a moved one by the movement.
 DOUBLED_BELOW = 0.25
 SOUND_SLACK_S = 0.25
+# Pictures that the emulated driver delivered more than half a frame late: their frames repeat the one before, and one is
+# left out afterwards, as when two clocks slip. That is no loss, and the manifest does not count it.
+LATE_SHARE = 0.03
 
 
 def run(*command):
@@ -88,7 +91,7 @@ class Judge:
             stands = 2 * sum(entry["kind"] == "slot_lost" for entry in self.timeline)
             stands += sum(s["repeated"] for s in self.manifest["segments"] if s["track"] != name)
         told = f"{name}: {doubled} pictures doubled, {repeated} admitted, {stands} by the slots"
-        self.expect(doubled <= repeated + stands, told)
+        self.expect(doubled <= repeated + stands + LATE_SHARE * frames, told)
         loud = loudness_db(os.path.join(self.folder, segments[0]["file"]))
         print(f"FACT {name}: {frames} of {due} frames, {doubled} doubled, {repeated} filled, {len(segments)} files, {loud} dB")
 
