@@ -116,7 +116,7 @@ fn stream_kbps(cuebox: &CueBox) -> f64 {
 fn assert_follows_a_cap(stage: &Stage, cuebox: &CueBox, viewer: &Viewer) {
     stage.lab.cap_kbps(Some(1_000));
     let from = now_ms();
-    cuebox.wait("the bitrate follows the cap", 3, |_| stream_kbps(cuebox) <= 1_000.0);
+    cuebox.wait("the bitrate follows the cap", 6, |_| stream_kbps(cuebox) <= 1_000.0);
     println!("cap of 1 Mbit/s: followed after {:.1} s", (now_ms() - from) / 1e3);
     viewer.watch_until(from + 15_000.0);
     let used = line_kbps(stage, from + 30_000.0 - now_ms());
@@ -131,7 +131,7 @@ fn assert_follows_a_cap(stage: &Stage, cuebox: &CueBox, viewer: &Viewer) {
 fn assert_survives_next_to_nothing(stage: &Stage, cuebox: &CueBox, viewer: &Viewer) {
     stage.lab.cap_kbps(Some(350));
     let from = now_ms();
-    cuebox.wait("the bitrate follows the cap", 3, |_| stream_kbps(cuebox) <= 350.0);
+    cuebox.wait("the bitrate follows the cap", 6, |_| stream_kbps(cuebox) <= 350.0);
     let to = from + 20_000.0;
     viewer.watch_until(to);
     let seen = viewer.seen();
