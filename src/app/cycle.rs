@@ -192,8 +192,7 @@ impl Cycle {
 
     fn answer(&self, id: &CommandId, origin: Origin, answer: Answer) {
         match origin {
-            Origin::Local | Origin::Http => self.surfaces.answers.resolve(id, answer),
-            Origin::Mqtt => self.surfaces.answer_mqtt(id, answer),
+            Origin::Local | Origin::Http | Origin::Mqtt => self.surfaces.answerer(origin)(id, answer),
             // Whoever pressed a key sees on the lamps what came of it.
             Origin::Panel => match answer {
                 Answer::Done | Answer::Report { .. } => tracing::debug!(%id, "a key was pressed"),
@@ -235,7 +234,7 @@ impl Cycle {
         if *self.shown != status {
             self.shown = Arc::new(status);
             self.banner.status(at, &self.shown);
-            self.service.status(&banner::line(&self.shown));
+            self.service.status(banner::line(&self.shown));
             let status = self.shown.clone();
             self.snapshots.send_modify(|snapshot| snapshot.status = status);
         }

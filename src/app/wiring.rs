@@ -66,10 +66,11 @@ pub fn start(job: Job) -> Result<Cycle, RunError> {
     let devices = devices::watch(sender.clone())?;
 
     let mut director = Director::new(config.clone(), seed(), started);
-    if let Some(settings) = journal::settings(&data_dir) {
+    let before = journal::process_before(&data_dir);
+    if let Some(settings) = before.settings {
         director.restore(settings);
     }
-    director.remember(journal::seen_commands(&data_dir));
+    director.remember(before.commands);
     let shown = Arc::new(director.status());
     let (snapshots, newest) = watch::channel(Snapshot { status: shown.clone(), gauges: Arc::new(Gauges::default()) });
     let journal = Keeper::start(&data_dir, &director, started, sender.clone()).map_err(RunError::Runtime)?;
@@ -152,12 +153,6 @@ impl Surfaces {
                 }
             }
             Origin::Panel => {}
-        }
-    }
-
-    pub fn answer_mqtt(&self, id: &CommandId, answer: Answer) {
-        if let Some(remote) = &self.remote {
-            remote.answers().resolve(id, answer);
         }
     }
 

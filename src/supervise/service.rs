@@ -13,12 +13,14 @@ pub struct ServiceManager {
     /// How often the watchdog is fed; `None`: nobody watches.
     feed_every: Option<Duration>,
     fed: Option<Mono>,
+    /// The newest status line that was told.
+    told: String,
 }
 
 impl ServiceManager {
     /// As the environment says (`NOTIFY_SOCKET`, `WATCHDOG_USEC`, `WATCHDOG_PID`).
     pub fn from_environment() -> Self {
-        Self { feed_every: sd_notify::watchdog_enabled().map(|period| period / 4), fed: None }
+        Self { feed_every: sd_notify::watchdog_enabled().map(|period| period / 4), fed: None, told: String::new() }
     }
 
     /// The program's first frame was made.
@@ -35,9 +37,12 @@ impl ServiceManager {
         }
     }
 
-    /// What `systemctl status` shows beside the service.
-    pub fn status(&self, line: &str) {
-        tell(&[NotifyState::Status(line)]);
+    /// What `systemctl status` shows beside the service; told when it has changed.
+    pub fn status(&mut self, line: String) {
+        if line != self.told {
+            tell(&[NotifyState::Status(&line)]);
+            self.told = line;
+        }
     }
 
     pub fn stopping(&self) {
