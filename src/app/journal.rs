@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cuebox_core::director::{Director, Event, SeenCommand};
 use cuebox_core::ids::Ticket;
-use cuebox_core::journal::{FILES, Journal, last_settings};
+use cuebox_core::journal::{FILES, Journal, last_settings, seen_commands};
 use cuebox_core::settings::Settings;
 use cuebox_core::time::Mono;
 use serde_json::{Value, json};
@@ -18,14 +18,23 @@ use crate::supervise::journal::{JournalWriter, newest};
 const MAX_TOLD: usize = 40 * 1024;
 const MAX_TOLD_LINE: usize = 4 * 1024;
 
-/// What operators had set when the process before ended, however it ended.
-pub fn settings(data_dir: &Path) -> Option<Settings> {
-    newest(data_dir, last_settings)
+/// What the process before has left, however it ended.
+pub struct Before {
+    /// What operators had set.
+    pub settings: Option<Settings>,
+    /// Commands that it has seen.
+    pub commands: Vec<SeenCommand>,
 }
 
-/// Commands that the process before has seen.
-pub fn seen_commands(data_dir: &Path) -> Vec<SeenCommand> {
-    newest(data_dir, cuebox_core::journal::seen_commands).unwrap_or_default()
+/// Reads each file of the journal once, the newest first, until it knows both.
+pub fn process_before(data_dir: &Path) -> Before {
+    let (mut settings, mut commands) = (None, None);
+    newest(data_dir, |file| {
+        settings = settings.take().or_else(|| last_settings(file));
+        commands = commands.take().or_else(|| seen_commands(file));
+        (settings.is_some() && commands.is_some()).then_some(())
+    });
+    Before { settings, commands: commands.unwrap_or_default() }
 }
 
 /// The newest lines of the journal, those of the running file alone; a line that is too long to be told (a snapshot) is

@@ -143,7 +143,7 @@ pub fn files(data_dir: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 /// What `find` sees in the newest file in which it sees anything; a file that cannot be read shows nothing.
-pub fn newest<T>(data_dir: &Path, find: impl Fn(&str) -> Option<T>) -> Option<T> {
+pub fn newest<T>(data_dir: &Path, mut find: impl FnMut(&str) -> Option<T>) -> Option<T> {
     let files = files(data_dir).unwrap_or_default();
     files.iter().rev().find_map(|file| find(&String::from_utf8_lossy(&fs::read(file).ok()?)))
 }
