@@ -19,7 +19,6 @@ const LAW: &[(&[&str], &[&str], &str)] = &[
         &["src/platform/", "src/media/publish/whip/"],
         "calls over HTTP belong to src/platform, and to WHIP, whose signalling is one",
     ),
-    (&["rumqttc::"], &["src/remote/"], "the MQTT connection belongs to src/remote alone"),
     (
         &["tokio_serial::", "gpiocdev::", "evdev::", "jpeg_encoder::", "font8x8::"],
         &["src/panel/"],

@@ -21,12 +21,7 @@ const CONFIG: &str = "[program]\nsize = \"1280x720\"\nfps = 30\nvideo_bitrate = 
 fn with_loss_and_on_long_ways_the_picture_never_stands_and_the_sound_never_breaks() {
     let _alone = alone();
     let mut stage = Stage::bare("network").with_livekit();
-    let cuebox = stage.start(&(CONFIG.to_owned() + &livekit_leg(&livekit_url(), "")));
-    let viewer = stage.viewer();
-    cuebox.wait_live(2);
-    cuebox.wait("the leg carries", 30, |status| is(status, "livekit", "carrying"));
-    viewer.wait_frames("program", 30, 20);
-    assert_reaches_target(&stage, "from the start", 30);
+    let (cuebox, viewer) = on_a_good_line(&stage);
 
     stage.lab.lose_percent(5);
     stage.lab.delay_ms(50);
@@ -46,18 +41,25 @@ fn with_loss_and_on_long_ways_the_picture_never_stands_and_the_sound_never_break
 fn on_a_line_that_becomes_narrow_the_rate_follows_the_picture_goes_on_and_both_come_back() {
     let _alone = alone();
     let stage = Stage::bare("narrow").with_livekit();
-    let cuebox = stage.start(&(CONFIG.to_owned() + &livekit_leg(&livekit_url(), "")));
-    let viewer = stage.viewer();
-    cuebox.wait_live(2);
-    cuebox.wait("the leg carries", 30, |status| is(status, "livekit", "carrying"));
-    viewer.wait_frames("program", 30, 20);
-    assert_reaches_target(&stage, "from the start", 30);
+    let (cuebox, viewer) = on_a_good_line(&stage);
 
     assert_follows_a_cap(&stage, &cuebox, &viewer);
     assert_survives_next_to_nothing(&stage, &cuebox, &viewer);
     drop(viewer);
     let show = stage.end(cuebox);
     assert_recordings_whole(&show, &["program", "slot-1", "slot-2"], 1280, 720);
+}
+
+/// A box that carries, at its target, and somebody who watches it.
+#[track_caller]
+fn on_a_good_line(stage: &Stage) -> (CueBox, Viewer) {
+    let cuebox = stage.start(&(CONFIG.to_owned() + &livekit_leg(&livekit_url(), "")));
+    let viewer = stage.viewer();
+    cuebox.wait_live(2);
+    cuebox.wait("the leg carries", 30, |status| is(status, "livekit", "carrying"));
+    viewer.wait_frames("program", 30, 20);
+    assert_reaches_target(stage, "from the start", 30);
+    (cuebox, viewer)
 }
 
 /// Within so many seconds the line carries 80 % of the target.
