@@ -14,8 +14,8 @@ import subprocess
 import sys
 
 FPS = 15
-# Most frames between a press and the picture that shows it; the emulated guest is several times slower than a board.
-MOST_FRAMES = 6
+# Most frames between a press and the picture that shows it.
+MOST_FRAMES = 3
 # After a press, until its colours are on the deck.
 SETTLED_S = 0.4
 SIDES = {72: "turned", 120: "upright"}

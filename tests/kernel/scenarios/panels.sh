@@ -39,6 +39,9 @@ guest() {
   before=$(presses_of gpio)
   hands "pins press 0 bounce"
   wait_for 10 "a bouncing switch put 1 on air" is 's["program"]["on_air"] == 1'
+  # The count is told a little later than the cut.
+  wait_for 5 "a bouncing switch is pressed" pressed_more gpio "$before"
+  pause 0.5
   [ "$(presses_of gpio)" = $((before + 1)) ] || die "a bouncing switch was $(($(presses_of gpio) - before)) presses"
 
   timed_presses
@@ -96,6 +99,10 @@ taken() { # expected
 presses_of() { # kind
   ctl status --json | python3 -c 'import json, sys
 print(sum(panel["presses"] for panel in json.load(sys.stdin)["panel"] if panel["kind"] == sys.argv[1]))' "$1"
+}
+
+pressed_more() { # kind than
+  [ "$(presses_of "$1")" -gt "$2" ]
 }
 
 press() { # kind slot
