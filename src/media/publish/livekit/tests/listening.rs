@@ -21,6 +21,7 @@ fn a_token_that_allows_to_listen_keeps_its_session() {
     // What somebody makes the server send here is declined.
     assert!(eventually(LONG, || server.tracks(ROOM, "hall-2").len() == 2));
     server.subscribe(ROOM, IDENTITY, "hall-2");
+    assert!(eventually(LONG, || server.told().contains("failed to bind track")), "{}", server.told());
     // The server offers its connection anew on each new socket.
     let accepted = proxy.accepted();
     proxy.cut();
@@ -34,7 +35,7 @@ fn a_token_that_allows_to_listen_keeps_its_session() {
         began.elapsed() > BEYOND
     });
     assert!(longest < Duration::from_secs(3), "nothing acknowledged for {longest:?}");
-    assert_eq!(own()["sid"], before, "the session is still the first");
+    assert_eq!(own()["sid"], before, "the session is still the first: {}", server.told());
     assert_eq!(own()["state"], "ACTIVE");
     for stage in [&mut source.stage, &mut other.stage] {
         stage.listen();
