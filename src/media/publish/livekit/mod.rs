@@ -291,6 +291,11 @@ impl Part for LivekitPart {
 
     fn message(&mut self, message: &gst::Message) -> Handled {
         let Some(failure) = webrtc::failure(message) else { return Handled::No };
+        if self.listener.as_ref().is_some_and(|listener| listener.owns(message)) {
+            // Nothing of ours is on it. A server that cannot do without ends the session itself.
+            tracing::warn!(%failure, "the server's own connection is broken");
+            return Handled::Yes;
+        }
         self.tell(Order::Broken(failure));
         Handled::Yes
     }
