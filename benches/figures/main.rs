@@ -18,6 +18,7 @@ mod bare_air;
 mod cut;
 mod failover;
 mod hands;
+mod legs;
 mod meter;
 mod service;
 
@@ -79,6 +80,8 @@ const FIGURES: &[&str] = &[
     "latency",
     "join",
     "legs",
+    "publisher",
+    "whip",
     "outages",
     "reconnects",
 ];
@@ -100,7 +103,9 @@ fn one(figure: &str) {
         "start" => service::start(),
         "latency" => air::latency(),
         "join" => air::join(),
-        "legs" => air::legs(),
+        "legs" => legs::legs(),
+        "publisher" => legs::publisher(),
+        "whip" => legs::whip(),
         "outages" => air::outages(),
         "reconnects" => air::reconnects(),
         other => eprintln!("no figure is named {other}: {}", FIGURES.join(", ")),
