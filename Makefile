@@ -43,7 +43,6 @@ lint:
 
 bench: setup-test
 	$(CARGO) build --release --bin cuebox
-	$(CARGO) build --release --manifest-path benches/peers/Cargo.toml --target-dir $(TARGET)/peers
 	$(CARGO) bench --bench figures
 
 clean:

@@ -80,8 +80,6 @@ const FIGURES: &[&str] = &[
     "latency",
     "join",
     "legs",
-    "publisher",
-    "whip",
     "outages",
     "reconnects",
 ];
@@ -104,8 +102,6 @@ fn one(figure: &str) {
         "latency" => air::latency(),
         "join" => air::join(),
         "legs" => legs::legs(),
-        "publisher" => legs::publisher(),
-        "whip" => legs::whip(),
         "outages" => air::outages(),
         "reconnects" => air::reconnects(),
         other => eprintln!("no figure is named {other}: {}", FIGURES.join(", ")),
