@@ -18,6 +18,7 @@ mod bare_air;
 mod cut;
 mod failover;
 mod hands;
+mod legs;
 mod meter;
 mod service;
 
@@ -100,7 +101,7 @@ fn one(figure: &str) {
         "start" => service::start(),
         "latency" => air::latency(),
         "join" => air::join(),
-        "legs" => air::legs(),
+        "legs" => legs::legs(),
         "outages" => air::outages(),
         "reconnects" => air::reconnects(),
         other => eprintln!("no figure is named {other}: {}", FIGURES.join(", ")),

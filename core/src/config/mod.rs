@@ -20,8 +20,8 @@ use crate::ids::{Port, SlotId};
 pub use crate::mqtt::config::MqttConfig;
 pub use crate::panel::PanelConfig;
 pub use leg::{
-    Ingress, LegConfig, LegTarget, LivekitTarget, Publish, RtmpTarget, Service, Shape, SrtMode, SrtTarget, TokenSource,
-    WhipTarget,
+    Ingress, LegConfig, LegTarget, LivekitTarget, PROVES, Publish, RtmpTarget, Service, Shape, SrtMode, SrtTarget,
+    TokenSource, WhipTarget,
 };
 pub(crate) use parse::check_address;
 pub use parse::{AUDIO_BITRATES, FRAME_RATES, HEIGHTS, MAX_SOCKET_PATH_BYTES, VIDEO_BITRATES, WIDTHS, parse};

@@ -237,6 +237,8 @@ pub enum ErrorClass {
     ConnectionRefused,
     /// Reset, closed, timed out.
     NetworkLost,
+    /// The server answers, but nothing of the stream gets through to it.
+    NoMedia,
     /// A wrong key, token or certificate: trying fast does not help.
     Unauthorised,
     Tls,

@@ -156,6 +156,7 @@ pub fn leg_trouble(world: &mut World, dice: &mut Dice) {
         ErrorClass::RoomDeleted,
         ErrorClass::Removed,
         ErrorClass::ServerShutDown,
+        ErrorClass::NoMedia,
         ErrorClass::Internal,
     ];
     let any = name.as_str() != "backup" && dice.below(2) == 0;

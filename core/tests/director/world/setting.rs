@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use cuebox_core::config::{
-    Config, LegConfig, LegTarget, LivekitTarget, Publish, RtmpTarget, Secret, SlotConfig, Source, SrtMode, SrtTarget,
-    TokenSource, Url, WhipTarget,
+    Config, LegConfig, LegTarget, LivekitTarget, PROVES, Publish, RtmpTarget, Secret, SlotConfig, Source, SrtMode,
+    SrtTarget, TokenSource, Url, WhipTarget,
 };
 use cuebox_core::device::{Camera, Encoder, Encoders, ModeGroup, PixelFormat, Rate};
 use cuebox_core::director::{EncodeJob, Job};
@@ -38,7 +38,7 @@ pub fn autostart() -> Config {
 
 pub fn rtmp(name: &str, rank: Option<u32>) -> LegConfig {
     let target = LegTarget::Rtmp(RtmpTarget::Fixed { url: Url::new("rtmp://live.example/app"), stream_key: None });
-    LegConfig { name: LegId::new(name), uplink: rank, target, ca_file: None }
+    LegConfig { name: LegId::new(name), uplink: rank, target, ca_file: None, proves: PROVES }
 }
 
 pub fn livekit(name: &str, rank: Option<u32>, slots: bool) -> LegConfig {
@@ -50,7 +50,7 @@ pub fn livekit(name: &str, rank: Option<u32>, slots: bool) -> LegConfig {
         token: TokenSource::Fixed(Secret::new("token")),
         ice_servers: Vec::new(),
     });
-    LegConfig { name: LegId::new(name), uplink: rank, target, ca_file: None }
+    LegConfig { name: LegId::new(name), uplink: rank, target, ca_file: None, proves: PROVES }
 }
 
 pub fn srt(name: &str, rank: Option<u32>, mode: SrtMode) -> LegConfig {
@@ -61,7 +61,7 @@ pub fn srt(name: &str, rank: Option<u32>, mode: SrtMode) -> LegConfig {
         stream_id: None,
         latency: ms(120),
     });
-    LegConfig { name: LegId::new(name), uplink: rank, target, ca_file: None }
+    LegConfig { name: LegId::new(name), uplink: rank, target, ca_file: None, proves: PROVES }
 }
 
 pub fn whip(name: &str, rank: Option<u32>) -> LegConfig {
@@ -72,7 +72,7 @@ pub fn whip(name: &str, rank: Option<u32>) -> LegConfig {
         identity: "hall-1".to_owned(),
         ice_servers: Vec::new(),
     });
-    LegConfig { name: LegId::new(name), uplink: rank, target, ca_file: None }
+    LegConfig { name: LegId::new(name), uplink: rank, target, ca_file: None, proves: PROVES }
 }
 
 /// `count` slots that wait for cameras, the given ports first.
