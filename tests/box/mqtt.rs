@@ -1,12 +1,13 @@
 //! The box as a real broker shows it, commanded by a foreign client.
 
 mod broker;
+mod repeated;
 
 use serde_json::{Value, json};
 
 use std::time::{Duration, Instant};
 
-use crate::harness::{CueBox, Folder, alone, segments, until};
+use crate::harness::{CueBox, Folder, alone, segments, timeline, until};
 use broker::{Broker, Certificates, Watcher, now_rfc3339};
 
 /// Two light cameras; what is tested here is not the picture.
@@ -228,6 +229,28 @@ fn a_flood_and_what_is_too_large_are_survived() {
     assert!(answers.iter().all(|text| done(text)));
     connected(&cuebox);
     cuebox.stop();
+}
+
+#[test]
+fn a_broker_that_is_killed_again_and_again_loses_no_command_and_doubles_none() {
+    let _alone = alone();
+    let folder = Folder::new("mqtt-repeated");
+    let mut broker = Broker::start_kept(&folder);
+    let cuebox = CueBox::start(&folder, &plain(&broker));
+    cuebox.wait_live(2);
+    connected(&cuebox);
+    let plan =
+        repeated::Plan { commands: 300, pace: Duration::from_millis(10), restarts: 3, up: Duration::from_secs(1) };
+    let is_connected = || cuebox.status().is_some_and(|status| status["mqtt"]["state"] == "connected");
+    let outcome = repeated::run(&mut broker, &plan, is_connected);
+    println!("{} messages for {} commands", outcome.sent, plan.commands);
+    let show = cuebox.show();
+    cuebox.stop();
+    for (number, answers) in &outcome.answers {
+        assert_eq!(answers, &["\"done\""], "command {number}");
+    }
+    let acted = repeated::markers(&timeline(&show));
+    assert_eq!(acted, (0..plan.commands).map(|number| (number, 1)).collect(), "each acted once");
 }
 
 /// Resident memory of a process, bytes.
