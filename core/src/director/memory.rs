@@ -15,14 +15,13 @@ use crate::ids::CommandId;
 /// Ids that are remembered.
 pub const REMEMBERED: usize = 25_000;
 
-/// A command that another process has seen: what it was and what it came to. A snapshot holds one of each.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// A command that another process has seen: what it was and what it came to.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct SeenCommand {
     pub id: CommandId,
     /// Fingerprint of the command.
     pub body: u64,
     /// `None`: nobody knows.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<Answer>,
 }
 
@@ -69,29 +68,40 @@ impl Memory {
     }
 }
 
-/// As a snapshot holds it.
-#[derive(Serialize, Deserialize)]
+/// As a snapshot holds it: a [`SeenCommand`], and who waits for its answer. There are many, so nothing is copied.
+#[derive(Serialize)]
+struct Entry<'a> {
+    id: &'a CommandId,
+    body: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answer: Option<&'a Answer>,
+    #[serde(skip_serializing_if = "<[Origin]>::is_empty")]
+    asked: &'a [Origin],
+}
+
+/// The same, read back.
+#[derive(Deserialize)]
 struct Kept {
-    #[serde(flatten)]
-    command: SeenCommand,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    id: CommandId,
+    body: u64,
+    answer: Option<Answer>,
+    #[serde(default)]
     asked: Vec<Origin>,
 }
 
 impl Serialize for Memory {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let kept = |id: &CommandId| {
-            let Seen { body, answer, asked } = self.seen.get(id)?.clone();
-            Some(Kept { command: SeenCommand { id: id.clone(), body, answer }, asked })
-        };
-        serializer.collect_seq(self.order.iter().filter_map(kept))
+        serializer.collect_seq(self.order.iter().filter_map(|id| {
+            let Seen { body, answer, asked } = self.seen.get(id)?;
+            Some(Entry { id, body: *body, answer: answer.as_ref(), asked })
+        }))
     }
 }
 
 impl<'de> Deserialize<'de> for Memory {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut memory = Self::default();
-        for Kept { command: SeenCommand { id, body, answer }, asked } in Vec::<Kept>::deserialize(deserializer)? {
+        for Kept { id, body, answer, asked } in Vec::<Kept>::deserialize(deserializer)? {
             memory.add(id, Seen { body, answer, asked });
         }
         Ok(memory)
