@@ -284,9 +284,12 @@ fn a_thousand_commands_a_second_for_half_a_minute_cost_no_frame_and_no_memory() 
     let sent_s = begun.elapsed().as_secs_f64();
     assert!(sent_s < 40.0, "{sent_s:.0} s is no flood");
     let answered = || watcher.topics("cuebox/hall-1/reply/t-").len();
-    until("every command is answered", 60, || answered() >= COMMANDS);
+    // This broker holds nothing back, so what a busy machine does not get to in two seconds is dropped, and said so.
+    let dropped = || cuebox.log().matches("too many commands at once").count();
+    until("every command is answered or counted", 60, || answered() + dropped() >= COMMANDS);
     let answers = watcher.messages("cuebox/hall-1/reply/t-");
-    assert_eq!(answers.len(), COMMANDS, "each once");
+    assert_eq!(answers.len() + dropped(), COMMANDS, "each once");
+    assert!(dropped() < COMMANDS / 10, "{} were dropped", dropped());
     assert!(answers.iter().all(|text| text.contains("\"done\"")));
     // What is remembered of ten thousand ids, and the journal's lines that wait.
     let more = memory(cuebox.pid()).saturating_sub(before);
