@@ -1,11 +1,15 @@
 //! What is wrong or risky on a machine: facts in, findings out, each with its remedy. Pure; the facts are gathered by
 //! whoever asks.
 
+mod machine;
+
 use serde::Serialize;
 
 use crate::config::Config;
 use crate::device::Encoders;
 use crate::time::Trust;
+
+pub use machine::{Heat, Machine};
 
 /// Writing must be this many times as fast as what is recorded: a disk is slower when it is full, old or warm.
 const DISK_RESERVE: f64 = 4.0;
@@ -31,6 +35,7 @@ pub struct Facts {
     pub closed: Vec<(String, String)>,
     /// Ports that the configuration names and where no camera is.
     pub empty_ports: Vec<String>,
+    pub machine: Machine,
 }
 
 /// The file system of the recordings.
@@ -87,6 +92,7 @@ pub fn findings(config: &Config, facts: &Facts) -> Vec<Finding> {
     found.extend(disk(config, facts));
     found.push(clock(facts));
     found.extend(devices(facts));
+    found.extend(machine::findings(&facts.machine));
     found.sort_by_key(|finding| std::cmp::Reverse(finding.level));
     found
 }
@@ -210,6 +216,7 @@ mod tests {
             clock: Trust::Ntp,
             closed: Vec::new(),
             empty_ports: Vec::new(),
+            machine: Machine { watchdog: true, ..Machine::default() },
         }
     }
 

@@ -8,7 +8,7 @@ use cuebox_core::doctor::{Facts, Finding, Level, findings};
 use cuebox_core::ids::Port;
 use serde_json::{Value, json};
 
-use crate::supervise::{board, clock, doctor};
+use crate::supervise::{board, clock, doctor, machine};
 use crate::{devices, media};
 
 /// Everything that was looked at, what is wrong first. Takes some seconds where encoders have to be tried.
@@ -34,6 +34,7 @@ pub fn examine(config: &Config, config_problem: Option<String>) -> Vec<Finding> 
         clock: clock::read().trust,
         closed: doctor::closed_devices(),
         empty_ports,
+        machine: machine::read(Path::new("/")),
     };
     findings(config, &facts)
 }

@@ -15,7 +15,7 @@
 //! | [`rates`] | how much the adaptive encodes may make |
 //! | [`kept`] | which settings outlive the process |
 //! | [`panels`] | which panels are there, and whether their keys work |
-//! | [`answers`] | that each command is answered once |
+//! | [`answers`], [`memory`] | that each command is answered once |
 //! | [`timers`], [`backoff`] | when something is judged or tried again |
 //!
 //! An event changes the machine that it belongs to; then each machine is made to *follow* those before it in the
@@ -35,6 +35,7 @@ mod goal;
 mod input;
 mod kept;
 mod library;
+mod memory;
 mod panels;
 mod program;
 mod rates;
@@ -57,12 +58,12 @@ use crate::settings::ShowSettings;
 use crate::status::{MqttStatus, Severity, Status};
 use crate::time::Mono;
 
-pub use answers::SeenCommand;
 pub(crate) use answers::fingerprint;
 pub use effect::{Effect, NewShow, Report, VaultOp};
 pub use event::{
     EncodeJob, ErrorClass, Event, Fact, FoundShow, Job, Medium, PanelReport, Progress, Sealed, StoredSegment, VaultFact,
 };
+pub use memory::{REMEMBERED, SeenCommand};
 pub use timers::Reason;
 pub use wanted::{
     Audio, Capture, CaptureSource, Encode, Leg, OnAir, Picture, PictureSize, Program, Recording, Slate, Sound, Switch,
