@@ -19,6 +19,7 @@ mod cut;
 mod failover;
 mod hands;
 mod meter;
+mod recovery;
 mod service;
 
 // The bench of the wire tests, of which the figures use a part.
@@ -76,6 +77,7 @@ const FIGURES: &[&str] = &[
     "serial",
     "mqtt",
     "start",
+    "recovery",
     "latency",
     "join",
     "legs",
@@ -98,6 +100,7 @@ fn one(figure: &str) {
         "serial" => hands::serial(),
         "mqtt" => hands::mqtt(),
         "start" => service::start(),
+        "recovery" => recovery::time(),
         "latency" => air::latency(),
         "join" => air::join(),
         "legs" => air::legs(),

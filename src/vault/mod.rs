@@ -18,6 +18,8 @@
 //! - **A line of the timeline**: append it, sync the file. The next line is written after that.
 //! - **A segment is removed**: update the row to *tombstone*; unlink the file; sync its folder; drop the row; write
 //!   the manifest; tell.
+//! - **A show is removed**: rename its folder to `<id>.removed`, sync `shows/`; unlink all that it holds; drop its rows;
+//!   tell.
 //! - **A show ends**: update the row; write the manifest.
 //! - **A manifest is written**: write `show.json.new`, sync it, rename it to `show.json`, sync the folder. One write
 //!   may stand for several segments whose rows are durable already.
@@ -143,7 +145,8 @@ impl VaultHandle {
             VaultOp::Timeline { .. }
             | VaultOp::SegmentOpened { .. }
             | VaultOp::SegmentSealed { .. }
-            | VaultOp::CloseShow { .. } => {}
+            | VaultOp::CloseShow { .. }
+            | VaultOp::RemoveShow { .. } => {}
         }
     }
 

@@ -36,6 +36,8 @@ pub struct ShowSummary {
     /// RFC 3339.
     pub started: String,
     pub started_clock: Trust,
+    /// To be added to `started` and `ended`, where it was learnt later that their clock was off.
+    pub clock_offset_ms: Option<i64>,
     /// `None` while the show is open.
     pub ended: Option<String>,
     /// `1280x720`.
@@ -142,6 +144,7 @@ fn summary(record: &ShowRecord, segments: &[SegmentDetail]) -> ShowSummary {
         box_id: show.box_id.clone(),
         started: rfc3339(show.started),
         started_clock: show.started.trust,
+        clock_offset_ms: show.clock.map(|known| known.offset_ns / 1_000_000),
         ended: record.ended.map(rfc3339),
         size: format!("{}x{}", show.width, show.height),
         fps: show.fps,

@@ -60,6 +60,7 @@ fn show() -> NewShow {
         fps: 30,
         origin: FrameIndex(9_000),
         origin_frame: 0,
+        clock: None,
     }
 }
 
@@ -283,4 +284,37 @@ fn a_killed_box_lets_go_of_its_folder_and_the_next_one_recovers_the_show() {
     assert_eq!(events.try_recv().unwrap(), Event::Vault(VaultFact::Recovered { segments: recovery.segments }));
     let detail = vault.reader().show(&show().id).unwrap().expect("the show");
     assert!(!detail.segments[0].clean && detail.segments[0].frames >= 135, "{:?}", detail.segments);
+}
+
+#[test]
+fn an_index_that_is_lost_in_the_middle_of_a_show_is_built_again_and_forgets_no_segment() {
+    let folder = TempDir::new();
+    let mut vault = Box::start(folder.path()).unwrap();
+    vault.handle.submit(VaultOp::OpenShow(show()));
+    record(&vault.handle, folder.path());
+    vault.wait_for(&VaultFact::SegmentIndexed { segment: segment() });
+    fs::remove_file(folder.path().join("cuebox.db")).unwrap();
+    let second = SegmentId { number: 2, ..segment() };
+    fs::copy(folder.path().join(segment().path()), folder.path().join(second.path())).unwrap();
+    vault.handle.submit(VaultOp::SegmentOpened { segment: second.clone(), first_frame: 150 });
+    let sealed = Sealed {
+        number: 2,
+        first_frame: FrameIndex(9_150),
+        frames: 150,
+        repeated: 0,
+        bytes: recordings().finished.len() as u64,
+        clean: true,
+    };
+    vault.handle.submit(VaultOp::SegmentSealed { segment: second.clone(), first_frame: 150, sealed });
+    let mut told = Vec::new();
+    vault.wait(|fact| {
+        told.push(fact.clone());
+        (fact == VaultFact::SegmentIndexed { segment: second.clone() }).then_some(())
+    });
+    assert!(!told.iter().any(|fact| matches!(fact, VaultFact::Unwritable { .. })), "{told:?}");
+    assert!(told.iter().any(|fact| matches!(fact, VaultFact::IndexRebuilt { .. })), "{told:?}");
+    let detail = vault.handle.reader().show(&show().id).unwrap().expect("the show");
+    let frames: Vec<_> = detail.segments.iter().map(|one| (one.number, one.first_frame, one.frames)).collect();
+    assert_eq!(frames, [(1, 0, 150), (2, 150, 150)]);
+    assert!(vault.handle.stop(LIMIT));
 }

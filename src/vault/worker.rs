@@ -6,7 +6,13 @@
 //! | Open, and the disk refuses | goes to the backlog; `Unwritable{why}` → Refused | |
 //! | Refused | goes to the backlog; `ShowFailed` for a show, `PersistFailed` for a ticket | the store is opened anew and the backlog done in order; when all of it is done `Writable` → Open |
 //!
-//! A removal is never kept waiting: it is answered `RemoveFailed`, and whoever decides decides anew.
+//! A removal is never kept waiting: on a disk that refuses the file goes all the same, and its row later; where that
+//! fails too it is answered `RemoveFailed`, and whoever decides decides anew.
+//!
+//! A folder that lay on a disk of its own is not used while that disk is not there: what is below its mount point belongs
+//! to another.
+//!
+//! An index that is found damaged or gone is built again at once, in the middle of a show: nothing is refused for it.
 //!
 //! Invariants: operations are done in the order given, none is skipped because the disk refused it; shows that this
 //! process has opened are never touched by the recovery of a later opening.
@@ -63,6 +69,8 @@ pub struct Worker {
     /// Shows that this process has opened; `None`: and ended.
     running: BTreeMap<ShowId, Option<NewShow>>,
     hasher: Option<Hasher>,
+    /// The folder lies on a disk of its own; `None` before it was opened.
+    own_disk: Option<bool>,
     next_space: Instant,
     next_retry: Instant,
 }
@@ -88,6 +96,7 @@ impl Worker {
             pending: Pending::default(),
             running: BTreeMap::new(),
             hasher,
+            own_disk: None,
             next_space: now,
             next_retry: now + RETRY_EVERY,
         }
@@ -110,6 +119,9 @@ impl Worker {
 
     fn try_open(&mut self) -> Result<Recovery, StoreError> {
         let (layout, owner) = (self.layout.clone(), self.owner.clone());
+        if self.own_disk == Some(true) && !disk::is_apart(layout.root()) {
+            return Err(StoreError::NoDisk(layout.root().to_owned()));
+        }
         let running = self.running.keys().cloned().collect();
         let (mut store, recovery) = Store::open(layout, owner, &running, Witness::silent())?;
         for show in self.running.values().flatten() {
@@ -117,10 +129,14 @@ impl Worker {
             store.ensure_show(show)?;
         }
         store.resume(std::mem::take(&mut self.pending));
+        self.own_disk.get_or_insert_with(|| disk::is_apart(self.layout.root()));
         for (segment, bytes) in store.unhashed()? {
             self.hash(segment, bytes);
         }
         self.store = Some(store);
+        if let Some(why) = recovery.rebuilt.clone() {
+            self.tell(VaultFact::IndexRebuilt { why });
+        }
         if !std::mem::replace(&mut self.recovered, true) {
             if let Some(show) = recovery.open_show.clone() {
                 self.tell(VaultFact::ShowFound(show));
@@ -165,8 +181,11 @@ impl Worker {
         }
         if now >= self.next_retry {
             self.next_retry = now + RETRY_EVERY;
-            if self.refused.is_some() {
-                self.retry();
+            match self.store.as_ref().map(Store::still_there) {
+                // A disk that was pulled is missed also while nothing is written to it.
+                Some(Err(error)) if self.refused.is_none() => self.refuse(&error),
+                _ if self.refused.is_some() => self.retry(),
+                Some(Ok(()) | Err(_)) | None => {}
             }
         }
     }
@@ -188,18 +207,45 @@ impl Worker {
             VaultOp::Timeline { .. }
             | VaultOp::SegmentOpened { .. }
             | VaultOp::SegmentSealed { .. }
-            | VaultOp::Remove { .. } => {}
+            | VaultOp::Remove { .. }
+            | VaultOp::RemoveShow { .. } => {}
         }
         if let Some(why) = self.refused.clone() {
+            if let VaultOp::Remove { segment, .. } = &op
+                && self.make_room(segment)
+            {
+                self.backlog.push_back(op);
+                return;
+            }
             self.tell_failure(&op, why);
             self.keep(op);
             return;
         }
-        if let Err(error) = self.work(&op) {
+        let done = self.work(&op).or_else(|error| {
+            // The recordings go on while the index is built again: nobody waits for it but this thread.
+            if !error.is_index_damage() {
+                return Err(error);
+            }
+            self.pending = self.store.take().map(Store::into_pending).unwrap_or_default();
+            self.try_open()?;
+            self.work(&op)
+        });
+        if let Err(error) = done {
             self.refuse(&error);
             self.tell_failure(&op, error.to_string());
             self.keep(op);
         }
+    }
+
+    /// On a disk that refuses, because it is full perhaps, a removal may be what helps: the file goes at once, and
+    /// its row, which recovery would drop as well, when the disk takes it.
+    fn make_room(&self, segment: &SegmentId) -> bool {
+        let removed = std::fs::remove_file(self.layout.segment(segment)).is_ok();
+        if removed {
+            tracing::info!(file = segment.path(), "removed from a disk that takes nothing");
+            self.tell(VaultFact::SegmentRemoved { segment: segment.clone() });
+        }
+        removed
     }
 
     /// Does it, unless the disk refuses.
@@ -231,7 +277,8 @@ impl Worker {
             VaultOp::Timeline { .. }
             | VaultOp::SegmentOpened { .. }
             | VaultOp::SegmentSealed { .. }
-            | VaultOp::CloseShow { .. } => {}
+            | VaultOp::CloseShow { .. }
+            | VaultOp::RemoveShow { .. } => {}
         }
         if self.backlog.len() < LARGEST_BACKLOG {
             self.backlog.push_back(op);
@@ -273,9 +320,12 @@ impl Worker {
         }
         let why = match error {
             StoreError::Lock(error) => format!("{}: {error}", self.layout.root().display()),
-            StoreError::Disk(_) | StoreError::Index(_) | StoreError::Replaced(_) | StoreError::UnknownShow(_) => {
-                error.to_string()
-            }
+            StoreError::Disk(_)
+            | StoreError::Index(_)
+            | StoreError::IndexGone
+            | StoreError::NoDisk(_)
+            | StoreError::Replaced(_)
+            | StoreError::UnknownShow(_) => error.to_string(),
         };
         self.next_retry = Instant::now() + RETRY_EVERY;
         self.refused = Some(why.clone());
@@ -294,7 +344,8 @@ impl Worker {
             VaultOp::Timeline { .. }
             | VaultOp::SegmentOpened { .. }
             | VaultOp::SegmentSealed { .. }
-            | VaultOp::CloseShow { .. } => {}
+            | VaultOp::CloseShow { .. }
+            | VaultOp::RemoveShow { .. } => {}
         }
     }
 

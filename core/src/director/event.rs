@@ -310,6 +310,14 @@ pub enum VaultFact {
         why: String,
     },
     Writable,
+    /// The index was damaged or gone, and was built again from the manifests and files. Nothing recorded is lost.
+    IndexRebuilt {
+        why: String,
+    },
+    /// The show's files, manifest and rows are gone.
+    ShowRemoved {
+        show: ShowId,
+    },
 }
 
 /// A show that the process left open when it ended.

@@ -124,6 +124,18 @@ impl Library {
         }
     }
 
+    /// Whether nothing of this show is needed by anybody: it neither runs nor has an open file.
+    pub fn may_remove(&self, show: &ShowId) -> bool {
+        let growing = |(segment, row): (&SegmentId, &Row)| segment.show == *show && row.state == RowState::Growing;
+        self.running.as_ref() != Some(show) && !self.rows.iter().any(growing)
+    }
+
+    /// Somebody had the whole show removed.
+    pub fn show_removed(&mut self, show: &ShowId) {
+        let gone: Vec<SegmentId> = self.rows.keys().filter(|segment| segment.show == *show).cloned().collect();
+        gone.iter().for_each(|segment| self.removed(segment));
+    }
+
     pub fn remove_failed(&mut self, context: &mut Context, segment: &SegmentId, why: &str) {
         if self.removing.as_ref() == Some(segment) {
             self.removing = None;

@@ -173,7 +173,8 @@ impl Recorder {
                 context.timers.stop(&Reason::ShowPrepared);
                 // A show that was found must not stay open for ever.
                 if let Some(found) = start.found.filter(|_| close) {
-                    context.vault(VaultOp::CloseShow { show: found.show.id, ended: context.wall() });
+                    context
+                        .vault(VaultOp::CloseShow { ended: found.show.time_of(found.last_frame), show: found.show.id });
                 }
             }
             State::Running { show, .. } => {
@@ -193,9 +194,9 @@ impl Recorder {
     }
 
     /// Notes what the other machines reported.
-    pub fn report(&self, context: &mut Context) {
+    pub fn report(&mut self, context: &mut Context) {
         let news = std::mem::take(&mut context.news);
-        let State::Running { show, .. } = &self.state else { return };
+        let State::Running { show, folder } = &mut self.state else { return };
         for item in news {
             let now = here(context, show);
             match item {
@@ -207,6 +208,18 @@ impl Recorder {
                 }
                 News::SlotLive { slot } => note(context, show, now, What::SlotLive { slot }, None),
                 News::SlotLost { slot, why } => note(context, show, now, What::SlotLost { slot, why }, None),
+                News::ClockSet { offset_ns, trust } => {
+                    show.clock_set(offset_ns, trust);
+                    if *folder == Folder::Made {
+                        context.vault(VaultOp::OpenShow(show.new.clone()));
+                    }
+                    note(context, show, now, What::ClockSet { offset_ns, trust }, None);
+                    let moved_s = offset_ns / 1_000_000_000;
+                    if moved_s != 0 {
+                        let text = format!("the clock was set by {moved_s} s in the middle of the show");
+                        context.alert_once("clock_set", "", Severity::Warning, text);
+                    }
+                }
             }
         }
     }
@@ -391,7 +404,8 @@ impl Recorder {
         context.timers.stop(&Reason::ShowCloses);
         // A show that is left open goes on after the restart: it is still the running one.
         if *close {
-            context.vault(VaultOp::CloseShow { show: show.new.id.clone(), ended: context.wall() });
+            let ended = show.new.time_of(show.frame(here(context, show)));
+            context.vault(VaultOp::CloseShow { show: show.new.id.clone(), ended });
             library.set_running(None);
         }
         for epoch in std::mem::take(&mut self.runs).into_keys() {

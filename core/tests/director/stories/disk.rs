@@ -1,11 +1,11 @@
 //! What goes when space runs out.
 
-use crate::world::autostart;
-use cuebox_core::command::Command;
+use crate::world::{World, autostart};
+use cuebox_core::command::{Answer, Command};
 use cuebox_core::config::WhenFull;
 use cuebox_core::status::RecordingState;
 
-use super::{SECOND, recording};
+use super::{SECOND, recording, refused};
 
 #[test]
 fn when_space_runs_out_the_oldest_stored_files_go_first_and_the_running_show_never() {
@@ -28,6 +28,22 @@ fn when_space_runs_out_the_oldest_stored_files_go_first_and_the_running_show_nev
     world.pass(SECOND * 600);
     assert!(world.disk.removed_unstored > 0, "at the hard limit the oldest finished show goes");
     assert!(world.alert("unstored_removed").unwrap().contains("stored nowhere else"));
+    assert_eq!(world.status().recording.state, RecordingState::Recording);
+}
+
+#[test]
+fn a_show_that_is_over_is_deleted_by_hand_and_the_running_one_is_not() {
+    let mut world = recording(autostart());
+    let first = world.status().show.unwrap().id;
+    let deletion = Command::ShowDelete { show: first.clone() };
+    assert!(refused(&world.ask(deletion.clone())).contains("running"));
+    world.send(Command::ShowStop);
+    world.ask(Command::ShowStart { name: None });
+    let runs = |world: &World| world.status().show.is_some_and(|show| show.id != first);
+    world.until("the next one", SECOND * 8, |world| runs(world) && world.status().recording.files == 6);
+    assert_eq!(world.ask(deletion), Answer::Done);
+    world.pass(SECOND);
+    assert!(!world.disk.shows.contains_key(&first) && world.disk.files.keys().all(|segment| segment.show != first));
     assert_eq!(world.status().recording.state, RecordingState::Recording);
 }
 
