@@ -8,7 +8,8 @@
 //! | [`shared`] | what the two tell each other |
 //! | [`line`] | the way to the server: a socket, or tries to have one again |
 //! | [`room`] | what the server's messages mean, pure |
-//! | [`negotiation`] | which answer belongs to which offer, pure |
+//! | [`negotiation`] | which of the server's answers belongs to which offer of ours, pure |
+//! | [`answering`] | when an offer of the server is answered, pure |
 //! | [`socket`] | the WebSocket they come on |
 //! | [`announce`] | what viewers are told of the camera |
 //! | [`failures`] | what a refusal means |
@@ -17,6 +18,7 @@
 //! operator's, reads messages and answers of any length, and panics on a welcome without participant or ping interval.
 
 mod announce;
+mod answering;
 mod failures;
 mod line;
 mod negotiation;
@@ -38,7 +40,8 @@ use crate::media::actor::{Failure, Handled, Mailbox, Part};
 use crate::media::links::Link;
 use crate::media::plan::Wish;
 use crate::media::{Context, Reporter};
-use shared::{Announced, Approach, Order, Setup, Shared};
+use answering::Approach;
+use shared::{Announced, Order, Setup, Shared};
 
 /// What viewers are told that a track has, before there is a rate.
 const ANNOUNCED_BPS: u64 = 2_000_000;
@@ -194,14 +197,14 @@ impl LivekitPart {
     /// The server opens a connection of its own, or goes on with it.
     fn listen(&mut self, approach: Approach) -> Result<(), Failure> {
         match (approach, &self.listener) {
-            (Approach::Offer { number, sdp, .. }, Some(listener)) => listener.offered(number, &sdp),
-            (Approach::Offer { number, sdp, servers }, None) => {
+            (Approach::Offer { number, sdp }, Some(listener)) => listener.offered(number, &sdp),
+            (Approach::Offer { number, sdp }, None) => {
                 let orders = self.orders.clone();
                 let say = Arc::new(move |reply| {
                     // Refused only when the session has ended.
                     let _ = orders.send(Order::Reply(reply));
                 });
-                let listener = Listener::add(&self.pipeline, &servers, say)?;
+                let listener = Listener::add(&self.pipeline, &self.shared.servers(), say)?;
                 listener.offered(number, &sdp);
                 self.listener = Some(listener);
             }
@@ -288,6 +291,11 @@ impl Part for LivekitPart {
 
     fn message(&mut self, message: &gst::Message) -> Handled {
         let Some(failure) = webrtc::failure(message) else { return Handled::No };
+        if self.listener.as_ref().is_some_and(|listener| listener.owns(message)) {
+            // Nothing of ours is on it. A server that cannot do without ends the session itself.
+            tracing::warn!(%failure, "the server's own connection is broken");
+            return Handled::Yes;
+        }
         self.tell(Order::Broken(failure));
         Handled::Yes
     }

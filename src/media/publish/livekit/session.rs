@@ -29,6 +29,7 @@ use cuebox_core::director::{ErrorClass, OnAir};
 use livekit_protocol as proto;
 use proto::signal_request::Message as Request;
 
+use super::answering::Answering;
 use super::line::{Signal, hear};
 use super::negotiation::Negotiation;
 use super::room::Room;
@@ -66,7 +67,7 @@ struct Session {
     began: Instant,
     broken: Option<(Instant, Failure)>,
     negotiation: Negotiation,
-    servers: Vec<IceServer>,
+    answering: Answering,
 }
 
 /// Starts the thread.
@@ -114,7 +115,7 @@ async fn live(setup: Setup, credentials: Credentials) -> Result<(), Failure> {
         began: Instant::now(),
         broken: None,
         negotiation: Negotiation::default(),
-        servers: Vec::new(),
+        answering: Answering::default(),
     };
     let joining = door.join();
     tokio::pin!(joining);
@@ -155,8 +156,9 @@ impl Session {
         };
         self.ping_limit = bounded(join.ping_timeout, PING_LIMIT_S);
         let servers = ice_servers(join, &self.setup.target);
-        self.servers = tunnel::through(&servers, self.door.ca_file.as_deref()).await;
-        self.setup.peer.use_servers(&self.servers);
+        let servers = tunnel::through(&servers, self.door.ca_file.as_deref()).await;
+        self.setup.peer.use_servers(&servers);
+        self.setup.shared.use_servers(servers);
         self.setup.peer.open_channel(announce::CHANNEL)?;
         self.perform(acts)?;
         self.describe().await;

@@ -8,6 +8,7 @@ use cuebox_core::config::{LegConfig, LivekitTarget};
 use cuebox_core::director::{Medium, OnAir};
 use tokio::sync::mpsc::UnboundedReceiver;
 
+use super::answering::Approach;
 use crate::media::actor::{Failure, Mailbox};
 use crate::media::publish::outcome::Outcome;
 use crate::media::publish::webrtc::{IceServer, News, Peer, Reply};
@@ -41,12 +42,6 @@ pub struct Announced {
     pub leads: bool,
 }
 
-/// What the server tells by a connection that it opens itself.
-pub enum Approach {
-    Offer { number: u32, sdp: String, servers: Vec<IceServer> },
-    Candidate { line: u32, text: String },
-}
-
 /// More of them than this at once are not heard.
 const MAX_APPROACHES: usize = 256;
 
@@ -58,6 +53,7 @@ pub struct Shared {
     /// Ids of tracks that the host muted.
     muted: Mutex<BTreeSet<String>>,
     approaches: Mutex<Vec<Approach>>,
+    servers: Mutex<Vec<IceServer>>,
 }
 
 impl Shared {
@@ -78,6 +74,15 @@ impl Shared {
 
     pub fn approaches(&self) -> Vec<Approach> {
         std::mem::take(&mut *self.approaches.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// That the server's own connection is to use.
+    pub fn use_servers(&self, servers: Vec<IceServer>) {
+        *self.servers.lock().unwrap_or_else(PoisonError::into_inner) = servers;
+    }
+
+    pub fn servers(&self) -> Vec<IceServer> {
+        self.servers.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub fn mute(&self, id: &str, on: bool) {

@@ -82,7 +82,12 @@ impl Server {
 
     fn listens(&self) {
         let up = || self.call("ListRooms", &json!({})).is_some();
-        assert!(eventually(LONG, up), "{}", std::fs::read_to_string(&self.log).unwrap_or_default());
+        assert!(eventually(LONG, up), "{}", self.told());
+    }
+
+    /// What it has logged.
+    pub fn told(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
     pub fn url(&self) -> String {

@@ -9,9 +9,9 @@ use proto::signal_request::Message as Request;
 
 use super::{SILENT, Session, unix_ms};
 use crate::media::actor::Failure;
+use crate::media::publish::livekit::answering::Approach;
 use crate::media::publish::livekit::line::{Heard, Signal};
 use crate::media::publish::livekit::room::Act;
-use crate::media::publish::livekit::shared::Approach;
 use crate::media::publish::webrtc::{Connection, News, Reply};
 
 impl Session {
@@ -31,6 +31,7 @@ impl Session {
                 self.heard_at = Instant::now();
                 self.signal = Some(Signal::Up(socket));
                 self.tries = 0;
+                self.answering.new_socket();
                 for request in std::mem::take(&mut self.waiting) {
                     self.send(request).await;
                 }
@@ -94,15 +95,34 @@ impl Session {
     pub(super) async fn replied(&mut self, reply: Reply) {
         match reply {
             Reply::Answer { number: id, sdp } => {
-                let r#type = "answer".to_owned();
-                self.send(Request::Answer(proto::SessionDescription { r#type, sdp, id, ..Default::default() })).await;
+                if self.answered() {
+                    let r#type = "answer".to_owned();
+                    let answer = proto::SessionDescription { r#type, sdp, id, ..Default::default() };
+                    self.send(Request::Answer(answer)).await;
+                }
             }
             Reply::Candidate { line, text } => {
                 self.send(trickle(proto::SignalTarget::Subscriber, line, &text)).await;
             }
             Reply::Refused(why) => {
+                self.answered();
                 tracing::warn!(leg = %self.setup.leg.name, why, "the server's own connection is not taken");
             }
+        }
+    }
+
+    /// Whether the server waits for what its own connection has answered now.
+    fn answered(&mut self) -> bool {
+        let (newest, next) = self.answering.answered();
+        self.approach(next);
+        newest
+    }
+
+    /// Gives the server's own connection what there is for it.
+    fn approach(&self, approaches: impl IntoIterator<Item = Approach>) {
+        for approach in approaches {
+            self.setup.shared.approach(approach);
+            self.setup.mailbox.nudge();
         }
     }
 
@@ -128,13 +148,12 @@ impl Session {
                     }
                 }
                 Act::Offered { number, sdp } => {
-                    let servers = self.servers.clone();
-                    self.setup.shared.approach(Approach::Offer { number, sdp, servers });
-                    self.setup.mailbox.nudge();
+                    let now = self.answering.offered(number, sdp);
+                    self.approach(now);
                 }
                 Act::Approached { line, text } => {
-                    self.setup.shared.approach(Approach::Candidate { line, text });
-                    self.setup.mailbox.nudge();
+                    let now = self.answering.approached(line, text);
+                    self.approach(now);
                 }
                 Act::Refreshed(token) => {
                     self.door.token = Secret::new(token.clone());

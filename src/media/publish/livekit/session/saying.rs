@@ -86,8 +86,10 @@ impl Session {
             }
             self.resume();
         }
-        // The offer that is out is asked again on the new socket anyway.
-        if !matches!(request, Request::PingReq(_) | Request::Offer(_)) && self.waiting.len() < MAX_WAITING {
+        // The offer that is out is asked again on the new socket anyway, and so does the server with its own.
+        if !matches!(request, Request::PingReq(_) | Request::Offer(_) | Request::Answer(_))
+            && self.waiting.len() < MAX_WAITING
+        {
             self.waiting.push_back(request);
         }
     }
