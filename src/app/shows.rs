@@ -33,10 +33,11 @@ impl Shows {
         if !data_dir.join("shows").is_dir() {
             return Err(format!("{} holds no shows", data_dir.display()));
         }
-        let reader = VaultReader::new(data_dir);
+        let reader = VaultReader::new(data_dir, None);
         let (facts, mut told) = unbounded_channel();
         let config = VaultConfig {
             data_dir: data_dir.to_owned(),
+            second_dir: None,
             box_id: box_id.to_owned(),
             boot: boot_id().unwrap_or_default(),
         };

@@ -52,7 +52,12 @@ pub fn start(job: Job) -> Result<Cycle, RunError> {
     let (sender, events) = mpsc::unbounded_channel();
 
     let boot = boot_id().unwrap_or_default();
-    let vault_config = VaultConfig { data_dir: data_dir.clone(), box_id: config.box_id.clone(), boot: boot.clone() };
+    let vault_config = VaultConfig {
+        data_dir: data_dir.clone(),
+        second_dir: config.record.second_dir.clone().map(PathBuf::from),
+        box_id: config.box_id.clone(),
+        boot: boot.clone(),
+    };
     let wall = clock::read();
     let _ = sender.send(Event::ClockRead(wall));
     let clocks = sender.clone();

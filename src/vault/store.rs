@@ -343,6 +343,14 @@ impl Store {
         Ok(found)
     }
 
+    /// When the show ended; `None`: it has not, or is not known here.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn ended(&self, show: &ShowId) -> Result<Option<Wall>> {
+        Ok(self.index.show(show)?.and_then(|record| record.ended))
+    }
+
     fn known(&self, show: &ShowId) -> Result<ShowRecord> {
         self.index.show(show)?.ok_or_else(|| StoreError::UnknownShow(show.clone()))
     }

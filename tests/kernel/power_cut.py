@@ -18,7 +18,6 @@ import http.client
 import json
 import os
 import random
-import shutil
 import socket
 import statistics
 import struct
@@ -104,7 +103,7 @@ class Disk:
 
     def __init__(self, empty, log, found):
         self.image, self.log, self.found, self.at = f"{WORK}/durable.img", open(log, "rb"), found, 0
-        shutil.copyfile(empty, self.image)
+        subprocess.run(("cp", "--sparse=always", empty, self.image), check=True)
 
     def put(self, file, entry):
         if entry.sectors and not entry.flags & (MARK | DISCARD):
@@ -158,23 +157,39 @@ def run(*command):
     return subprocess.run(command, capture_output=True, text=True)
 
 
+class Mounted:
+    """An image as a folder. The kernel mounts no device that somebody has open for writing, as `mount -o loop` has."""
+
+    def __init__(self, image):
+        self.image, self.folder = image, f"{WORK}/mnt"
+
+    def __enter__(self):
+        os.makedirs(self.folder, exist_ok=True)
+        self.device = run("losetup", "-f", "--show", self.image).stdout.strip()
+        mounted = run("mount", "-t", "ext4", self.device, self.folder)
+        if mounted.returncode:
+            subprocess.run(("losetup", "-d", self.device), check=True)
+            raise OSError(f"it does not mount: {mounted.stderr}")
+        return self.folder
+
+    def __exit__(self, *_):
+        subprocess.run(("umount", self.folder), check=True)
+        subprocess.run(("losetup", "-d", self.device), check=True)
+
+
 class Judge:
     def __init__(self, truth, cuebox):
         self.truth, self.cuebox, self.problems, self.lost, self.ahead = truth, cuebox, [], [], []
 
     def judge(self, where, image, point):
         """Everything that is promised of a disk after a cut."""
-        folder = f"{WORK}/mnt"
-        os.makedirs(folder, exist_ok=True)
-        mounted = run("mount", "-o", "loop", image, folder)
-        if mounted.returncode:
-            self.problems.append(f"{where}: it does not mount: {mounted.stderr}")
-            return
         try:
-            for problem in self.content(folder, point):
-                self.problems.append(f"{where}: {problem}")
-        finally:
-            subprocess.run(("umount", folder), check=True)
+            with Mounted(image) as folder:
+                for problem in self.content(folder, point):
+                    self.problems.append(f"{where}: {problem}")
+        except OSError as error:
+            self.problems.append(f"{where}: {error}")
+            return
         checked = run("e2fsck", "-fn", image)
         if checked.returncode:
             self.problems.append(f"{where}: the file system has errors: {checked.stdout[-400:]}")
@@ -238,12 +253,10 @@ def judge(log, empty, cuebox, count):
     marks = [i for i, entry in enumerate(found) if entry.mark and entry.mark.startswith("t:")]
     disk, dice = Disk(empty, log, found), random.Random(1)
     whole_image = disk.cut_at(len(found), "all", dice)
-    os.makedirs(f"{WORK}/mnt", exist_ok=True)
-    subprocess.run(("mount", "-o", "loop,ro", whole_image, f"{WORK}/mnt"), check=True)
-    shows = os.listdir(f"{WORK}/mnt/shows")
-    with open(f"{WORK}/mnt/shows/{shows[0]}/show.json") as manifest:
-        whole = json.load(manifest)
-    subprocess.run(("umount", f"{WORK}/mnt"), check=True)
+    with Mounted(whole_image) as folder:
+        (show,) = os.listdir(f"{folder}/shows")
+        with open(f"{folder}/shows/{show}/show.json") as manifest:
+            whole = json.load(manifest)
     disk, judge = Disk(empty, log, found), Judge(Truth(found, whole), cuebox)
     writes = [i + 1 for i in range(marks[0], len(found)) if not found[i].flags & MARK]
     points = sorted(dice.sample(writes, min(count, len(writes))))

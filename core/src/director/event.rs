@@ -310,6 +310,12 @@ pub enum VaultFact {
         why: String,
     },
     Writable,
+    /// What is written goes to another folder from here on (`None`: to `data_dir`), and these are its segments, oldest
+    /// first. Told while the vault takes nothing, so that no recording is open.
+    Moved {
+        folder: Option<String>,
+        segments: Vec<StoredSegment>,
+    },
     /// The index was damaged or gone, and was built again from the manifests and files. Nothing recorded is lost.
     IndexRebuilt {
         why: String,

@@ -92,6 +92,14 @@ impl Library {
         }
     }
 
+    /// Another disk is in use: these are its segments, oldest first. What the one before held is none of its business.
+    pub fn moved(&mut self, segments: Vec<StoredSegment>) {
+        self.rows.clear();
+        self.removing = None;
+        self.free_bytes = None;
+        self.recovered(segments);
+    }
+
     pub fn opened(&mut self, segment: &SegmentId) {
         self.set(segment.clone(), RowState::Growing);
     }

@@ -412,6 +412,10 @@ impl Director {
                 self.recovery_over();
             }
             VaultFact::Writable => self.recorder.set_unwritable(context, None),
+            VaultFact::Moved { folder, segments } => {
+                self.recorder.moved(context, folder);
+                self.library.moved(segments);
+            }
             VaultFact::IndexRebuilt { why } => {
                 let text = format!("{why}; it was built again from the recordings, and none of them is missing");
                 context.alert_once("index_rebuilt", "", Severity::Warning, text);

@@ -232,6 +232,7 @@ fn assert_promises_kept(promised: &Promised, rows: &Rows, root: &Path) {
             | VaultFact::Unwritable { .. }
             | VaultFact::Writable
             | VaultFact::IndexRebuilt { .. }
+            | VaultFact::Moved { .. }
             | VaultFact::ShowRemoved { .. } => panic!("{fact:?} is not told by operations"),
         }
     }

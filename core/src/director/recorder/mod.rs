@@ -60,6 +60,9 @@ pub(super) struct Recorder {
     tracks: BTreeMap<Track, Lane>,
     /// Why the data folder cannot be written.
     unwritable: Option<String>,
+    /// Where recordings go; `None`: `data_dir`.
+    #[serde(default)]
+    folder: Option<String>,
     /// Why recording is stopped although it is on: no space.
     halted: Option<String>,
     show_backoff: Backoff,
@@ -111,6 +114,7 @@ impl Recorder {
             runs: BTreeMap::new(),
             tracks: BTreeMap::new(),
             unwritable: None,
+            folder: None,
             halted: None,
             show_backoff: Backoff::default(),
             haste: false,
@@ -283,6 +287,21 @@ impl Recorder {
             }
         }
         self.unwritable = why;
+    }
+
+    /// Recordings go to another folder from here on; told while none is open. The show goes on there.
+    pub fn moved(&mut self, context: &mut Context, folder: Option<String>) {
+        match &folder {
+            Some(folder) => {
+                let text = format!("data_dir cannot be used: recordings go to the second disk, {folder}");
+                context.alerts.raise(context.now, "second_disk", "", Severity::Error, text);
+            }
+            None => context.alerts.clear("second_disk", ""),
+        }
+        self.folder = folder;
+        if let State::Running { folder: made, .. } = &mut self.state {
+            *made = Folder::Failed;
+        }
     }
 
     pub const fn is_halted(&self) -> bool {

@@ -3,6 +3,8 @@
 use crate::world::{World, autostart};
 use cuebox_core::command::{Answer, Command};
 use cuebox_core::config::WhenFull;
+use cuebox_core::director::{Event, VaultFact};
+use cuebox_core::ids::Track;
 use cuebox_core::status::RecordingState;
 
 use super::{SECOND, recording, refused};
@@ -61,4 +63,19 @@ fn with_when_full_stop_recording_stops_with_an_alert_and_goes_on_when_there_is_s
     world.disk.capacity = capacity;
     world.until("goes on", SECOND * 10, |world| world.status().recording.state == RecordingState::Recording);
     assert_eq!(world.alert("disk_full"), None);
+}
+
+#[test]
+fn a_second_disk_takes_over_with_an_alert_and_the_next_file_number() {
+    let mut world = recording(autostart());
+    world.tell(Event::Vault(VaultFact::Unwritable { why: "I/O error".to_owned() }));
+    assert!(world.wanted().recordings.is_empty());
+    world.pass(SECOND);
+    let folder = Some("/mnt/second".to_owned());
+    world.tell(Event::Vault(VaultFact::Moved { folder: folder.clone(), segments: Vec::new() }));
+    world.tell(Event::Vault(VaultFact::Writable));
+    world.until("files", SECOND * 5, |world| world.segments(Track::Program) == [1, 2]);
+    assert!(world.wanted().recordings.values().all(|wish| wish.folder == folder && wish.first_number == 2));
+    assert!(world.alert("second_disk").unwrap().contains("/mnt/second"));
+    assert_eq!(world.status().recording.state, RecordingState::Recording);
 }
