@@ -21,6 +21,7 @@ mod hands;
 mod legs;
 mod meter;
 mod mqtt;
+mod recovery;
 mod service;
 mod soak;
 
@@ -82,6 +83,7 @@ const FIGURES: &[&str] = &[
     "repeated",
     "start",
     "resume",
+    "recovery",
     "latency",
     "join",
     "legs",
@@ -106,6 +108,7 @@ fn one(figure: &str) {
         "repeated" => mqtt::repeated(),
         "start" => service::start(),
         "resume" => service::resume(),
+        "recovery" => recovery::time(),
         "latency" => air::latency(),
         "join" => air::join(),
         "legs" => legs::legs(),

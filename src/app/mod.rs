@@ -15,6 +15,7 @@ mod cycle;
 pub mod doctor;
 mod fault;
 mod journal;
+pub mod shows;
 mod wiring;
 
 use std::path::PathBuf;

@@ -19,7 +19,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
 use super::banner::Banner;
-use super::cycle::Cycle;
+use super::cycle::{Cycle, Order};
 use super::journal::{self, Keeper};
 use super::{Job, RunError, fault};
 use crate::console::{Answers, Console, ConsoleHandle, Deps, Shows, SubmitError};
@@ -52,8 +52,16 @@ pub fn start(job: Job) -> Result<Cycle, RunError> {
     let (sender, events) = mpsc::unbounded_channel();
 
     let boot = boot_id().unwrap_or_default();
-    let vault_config = VaultConfig { data_dir: data_dir.clone(), box_id: config.box_id.clone(), boot: boot.clone() };
-    let _ = sender.send(Event::ClockRead(clock::read()));
+    let vault_config = VaultConfig {
+        data_dir: data_dir.clone(),
+        second_dir: config.record.second_dir.clone().map(PathBuf::from),
+        box_id: config.box_id.clone(),
+        boot: boot.clone(),
+    };
+    let wall = clock::read();
+    let _ = sender.send(Event::ClockRead(wall));
+    let clocks = sender.clone();
+    Handle::current().spawn(clock::watch(wall, now, move |wall| clocks.send(Event::ClockRead(wall)).is_ok()));
     let (vault, recovery) = VaultHandle::open(vault_config, sender.clone())?;
     for note in &recovery.notes {
         tracing::warn!("recovery: {note}");
@@ -110,6 +118,7 @@ pub fn start(job: Job) -> Result<Cycle, RunError> {
         shown,
         free_bytes: 0,
         ending: None,
+        order: Order::default(),
     })
 }
 

@@ -61,6 +61,7 @@ impl Default for RecordConfig {
             program: true,
             slots: true,
             segment: Duration::from_secs(10 * 60),
+            second_dir: None,
             keep_free_bytes: 2_000_000_000,
             when_full: WhenFull::Oldest,
         }

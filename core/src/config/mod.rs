@@ -113,6 +113,8 @@ pub struct RecordConfig {
     pub program: bool,
     pub slots: bool,
     pub segment: Duration,
+    /// Where recordings go while `data_dir` cannot be written.
+    pub second_dir: Option<String>,
     pub keep_free_bytes: u64,
     pub when_full: WhenFull,
 }

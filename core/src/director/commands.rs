@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use crate::command::{Answer, Command, Envelope, Origin};
-use crate::ids::SlotId;
+use crate::ids::{ShowId, SlotId};
 
 use super::Director;
 use super::context::Cause;
-use super::effect::{Effect, Report};
+use super::effect::{Effect, Report, VaultOp};
 use super::program::Switched;
 use super::recorder::Start;
 use super::timers::Reason;
@@ -72,6 +72,7 @@ impl Director {
             Command::Audio(audio) => self.audio.command(*audio).map(Done::from),
             Command::ShowStart { name } => self.show_start(name.clone(), cause),
             Command::ShowStop => self.show_stop(&cause),
+            Command::ShowDelete { show } => self.show_delete(show),
             Command::Stream { on } => self.stream(*on),
             Command::Record { on } => Ok(self.record(*on, cause)),
             Command::Marker { text } => self.recorder.marker(&mut self.context, text, &cause).map(|()| Done::Changed),
@@ -127,6 +128,14 @@ impl Director {
         }
         self.uplink.streaming = false;
         self.recorder.stop(&mut self.context, true, cause);
+        Ok(Done::Changed)
+    }
+
+    fn show_delete(&mut self, show: &ShowId) -> Result<Done, String> {
+        if self.recorder.show().is_some_and(|running| running.new.id == *show) || !self.library.may_remove(show) {
+            return Err("that show is running: stop it first".to_owned());
+        }
+        self.context.vault(VaultOp::RemoveShow { show: show.clone() });
         Ok(Done::Changed)
     }
 

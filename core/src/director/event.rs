@@ -312,6 +312,20 @@ pub enum VaultFact {
         why: String,
     },
     Writable,
+    /// What is written goes to another folder from here on (`None`: to `data_dir`), and these are its segments, oldest
+    /// first. Told while the vault takes nothing, so that no recording is open.
+    Moved {
+        folder: Option<String>,
+        segments: Vec<StoredSegment>,
+    },
+    /// The index was damaged or gone, and was built again from the manifests and files. Nothing recorded is lost.
+    IndexRebuilt {
+        why: String,
+    },
+    /// The show's files, manifest and rows are gone.
+    ShowRemoved {
+        show: ShowId,
+    },
 }
 
 /// A show that the process left open when it ended.

@@ -393,7 +393,7 @@ impl Director {
                 StartUp::Over if self.recorder.show().is_some_and(|running| running.new.id == show.show.id) => {}
                 // Too late to go on: another show runs, or none is wanted.
                 StartUp::Over => {
-                    let ended = context.wall();
+                    let ended = show.show.time_of(show.last_frame);
                     context.vault(VaultOp::CloseShow { show: show.show.id, ended });
                 }
             },
@@ -413,6 +413,15 @@ impl Director {
                 self.recovery_over();
             }
             VaultFact::Writable => self.recorder.set_unwritable(context, None),
+            VaultFact::Moved { folder, segments } => {
+                self.recorder.moved(context, folder);
+                self.library.moved(segments);
+            }
+            VaultFact::IndexRebuilt { why } => {
+                let text = format!("{why}; it was built again from the recordings, and none of them is missing");
+                context.alert_once("index_rebuilt", "", Severity::Warning, text);
+            }
+            VaultFact::ShowRemoved { show } => self.library.show_removed(&show),
         }
     }
 
@@ -421,14 +430,15 @@ impl Director {
         let StartUp::Waiting { found } = std::mem::replace(&mut self.start, StartUp::Over) else { return };
         self.context.timers.stop(&Reason::RecoveryLate);
         let autostart = self.config.show.autostart && self.ending.is_none();
-        let wall = self.context.wall();
-        let goes_on = |found: &FoundShow| autostart && recorder::goes_on(found, &self.config, wall);
+        let (now, wall) = (self.context.now, self.context.wall());
+        let goes_on = |found: &FoundShow| autostart && recorder::goes_on(found, &self.config, now, wall);
         let (resumed, left) = match found {
             Some(found) if goes_on(&found) => (Some(found), None),
             found => (None, found),
         };
         if let Some(left) = left {
-            self.context.vault(VaultOp::CloseShow { show: left.show.id, ended: wall });
+            let ended = left.show.time_of(left.last_frame);
+            self.context.vault(VaultOp::CloseShow { show: left.show.id, ended });
         }
         if autostart && !self.recorder.has_show() {
             self.library.set_running(resumed.as_ref().map(|found| found.show.id.clone()));

@@ -148,6 +148,9 @@ pub struct Recording {
     pub from: EncodeJob,
     /// Number of the first segment that this epoch opens; a file that exists already is passed over.
     pub first_number: u32,
+    /// The folder that it goes to; `None`: `data_dir`.
+    #[serde(default)]
+    pub folder: Option<String>,
     /// Grid position that the show counts from: its frame 0, or a later one when it went on after a reboot.
     pub origin: FrameIndex,
     /// A segment begins at this frame (or, when the source comes later, at its first frame). When it grows, the
