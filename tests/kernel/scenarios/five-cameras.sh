@@ -2,8 +2,7 @@
 # between them, and sealed when the box is stopped.
 
 seconds=20
-# 640x360 is more than two emulated processors can encode six times.
-size=${KERNEL_TEST_SIZE:-320x180}
+size=${KERNEL_TEST_SIZE:-640x360}
 
 # Something to hear: made here, because making it in the guest would cost a tenth of it.
 prepare() { # out
@@ -16,9 +15,8 @@ guest() {
   local n cuts=0 end slot
   modprobe vivid n_devs=5 node_types=0x1,0x1,0x1,0x1,0x1 num_inputs=1,1,1,1,1 input_types=0,0,0,0,0
   modprobe snd-aloop index=0 enable=1 pcm_substreams=1 id=HDMI1
-  # Neighbours show different patterns. In each the driver writes the time in milliseconds, by which a doubled picture is
-  # told; the rest stands still, because encoding six moving pictures is more than two emulated processors can do.
-  for n in 0 1 2 3 4; do v4l2-ctl -d $n -c test_pattern=$((n % 2 * 4)); done
+  # Neighbours show different patterns, which move: a doubled picture is one that equals the one before.
+  for n in 0 1 2 3 4; do v4l2-ctl -d $n -c test_pattern=$((n % 2 * 4)),horizontal_movement=6; done
   # The player decides the rate and the format of both of the card's sides.
   aplay -q -D hw:HDMI1,0,0 /out/tone.wav &
   write_config
@@ -36,7 +34,6 @@ guest() {
     ctl cut $slot || die "cut $slot"
     wait_for 10 "slot $slot on air" is "s['program']['on_air'] == $slot"
     cuts=$((cuts + 1))
-    # Somebody who presses a key; each press is a process of its own, which costs the guest several frames' time.
     pause 0.7
   done
   echo "FACT $cuts cuts in $seconds s, each seen on air"
@@ -75,6 +72,6 @@ TOML
 }
 
 check() { # out
-  python3 recordings.py --within 160:16:16:16 "$1/data" program slot-1 slot-2 slot-3 slot-4 slot-5 || return 1
+  python3 recordings.py "$1/data" program slot-1 slot-2 slot-3 slot-4 slot-5 || return 1
   python3 cuts.py "$1/data"
 }

@@ -10,8 +10,6 @@ panels=/tmp/panels
 
 prepare() { # out
   echo "presses=$presses size=$size" >"$1/kernel/choices"
-  mkdir "$1/kernel/modules"
-  ./gpio-sim "$1/kernel/modules"
 }
 
 guest() {
@@ -59,9 +57,7 @@ guest() {
 
 load_drivers() {
   local chip sim=/sys/kernel/config/gpio-sim/panel gadget=/sys/kernel/config/usb_gadget/panel
-  modprobe -a evdev uinput hid-generic uhid dummy_hcd libcomposite usb_f_acm cdc_acm
-  insmod /out/kernel/modules/irq_sim.ko
-  insmod /out/kernel/modules/gpio-sim.ko
+  modprobe -a evdev uinput hid-generic uhid gpio-sim dummy_hcd libcomposite usb_f_acm cdc_acm
   mkdir -p $sim/bank0
   echo 16 >$sim/bank0/num_lines
   echo 1 >$sim/live
