@@ -343,7 +343,7 @@ impl Program {
         if self.held {
             return lost.map(|_| "failover");
         }
-        if !self.started && self.chosen.is_some_and(|slot| field.is_trusted(slot)) {
+        if !self.started && self.chosen.is_some_and(|slot| field.is_live(slot)) {
             self.started = true;
             self.opening = Opening::Over;
             let before = std::mem::replace(&mut self.current, self.chosen);

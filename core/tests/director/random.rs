@@ -74,7 +74,7 @@ impl Model {
         if self.held {
             return;
         }
-        let chosen = self.chosen.filter(|slot| live.contains(slot) && !kept_off(slot));
+        let chosen = self.chosen.filter(|slot| live.contains(slot));
         if chosen.is_some() && !self.started {
             (self.current, self.started) = (chosen, true);
             self.opening = Some(Mono(0));
@@ -90,7 +90,7 @@ impl Model {
             if best.is_some() && self.opening.is_none() {
                 self.opening = Some(world.now + Duration::from_secs(3));
             }
-            self.current = chosen.or(best);
+            self.current = chosen.filter(|slot| !kept_off(slot)).or(best);
             let stays = self.started && config.program.auto_return == AutoReturn::Off;
             if self.current.is_some() && (self.chosen.is_none() || stays) {
                 (self.chosen, self.started) = (self.current, true);
