@@ -49,3 +49,12 @@ impl Lock {
         ours.is_ok_and(|ours| there.is_ok_and(|there| ours == there))
     }
 }
+
+impl Drop for Lock {
+    /// Closing alone does not do: a program that is just being started holds a copy of the file until it runs.
+    fn drop(&mut self) {
+        if let Err(error) = self.file.unlock() {
+            tracing::debug!(%error, "the data folder stays locked until the file is closed");
+        }
+    }
+}

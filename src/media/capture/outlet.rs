@@ -14,6 +14,11 @@ use crate::media::links::{Link, Publication};
 use crate::media::timing::{CHANNELS, SAMPLE_RATE, ns_of_sample, sample_at_ns};
 use crate::media::{Context, Reporter};
 
+/// Pictures are large, and whoever shows them has the next one soon.
+const MOST_PICTURES: u64 = 8;
+/// Of sound, a second: a card's block is 10 ms, and a lost one is heard.
+const MOST_BLOCKS: u64 = 100;
+
 /// An outlet in its pipeline; dropping it takes the slot's link out. The pipeline's streaming thread pushes on.
 #[must_use]
 pub struct Outlet {
@@ -57,7 +62,7 @@ impl Outlet {
         reporter: &Reporter,
     ) -> Result<(Self, PicturePusher), Failure> {
         let link = Link::SlotPicture(slot);
-        let (source, publication) = join(context, pipeline, link, &context.format.picture_caps())?;
+        let (source, publication) = join(context, pipeline, link, &context.format.picture_caps(), MOST_PICTURES)?;
         let meter = RateMeter { context: context.clone(), slot, since: None, frames: 0, lost: 0, lost_percent: 0.0 };
         let pusher = PicturePusher { source, context: context.clone(), reporter: reporter.clone(), meter };
         Ok((Self { _publication: publication, context: context.clone(), slot, kind: Kind::Picture }, pusher))
@@ -70,7 +75,8 @@ impl Outlet {
         slot: SlotId,
         reporter: Option<&Reporter>,
     ) -> Result<(Self, SoundPusher), Failure> {
-        let (source, publication) = join(context, pipeline, Link::SlotSound(slot), &context.format.sound_caps())?;
+        let (source, publication) =
+            join(context, pipeline, Link::SlotSound(slot), &context.format.sound_caps(), MOST_BLOCKS)?;
         let level = LevelMeter::default();
         let reporter = reporter.cloned();
         let pusher = SoundPusher { source, context: context.clone(), slot, reporter, next: None, level };
@@ -96,6 +102,7 @@ fn join(
     pipeline: &gst::Pipeline,
     link: Link,
     caps: &gst::Caps,
+    most: u64,
 ) -> Result<(gst_app::AppSrc, Publication), Failure> {
     let source = gst_app::AppSrc::builder()
         .name(format!("{link}-in"))
@@ -104,7 +111,7 @@ fn join(
         .is_live(true)
         .build();
     // Nothing waits between the two; a bound only for the case that the machine stands still.
-    source.set_property("max-buffers", 8u64);
+    source.set_property("max-buffers", most);
     source.set_property("max-bytes", 0u64);
     source.set_property_from_str("leaky-type", "downstream");
     let sink = gst_app::AppSink::builder().name(format!("{link}-out")).async_(false).sync(false).max_buffers(2).build();

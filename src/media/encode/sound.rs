@@ -2,7 +2,8 @@
 //!
 //! Sound may be absent, come late, stop and come back. Whoever follows it (a recording, a leg) needs every sample
 //! exactly once: what is missing becomes silence, what comes twice is skipped. Small disagreements of timestamps are
-//! no gaps: the samples themselves count, until the difference is heard.
+//! no gaps: the samples themselves count, until the difference is heard. After silence there are no samples to count
+//! from: what follows it is put exactly where it says.
 //!
 //! Samples are counted from running time zero, at [`SAMPLE_RATE`].
 
@@ -26,11 +27,13 @@ pub struct Placed {
 #[derive(Debug)]
 pub struct Line {
     next: u64,
+    /// The newest samples are sound, not silence.
+    sounding: bool,
 }
 
 impl Line {
     pub const fn new(from: u64) -> Self {
-        Self { next: from }
+        Self { next: from, sounding: false }
     }
 
     /// The first sample that is not there yet.
@@ -40,7 +43,8 @@ impl Line {
 
     /// Takes a piece of `samples` that says it begins at sample `at`.
     pub fn place(&mut self, at: u64, samples: u64) -> Placed {
-        let placed = if at.abs_diff(self.next) <= TOLERANCE {
+        let tolerance = if self.sounding { TOLERANCE } else { 0 };
+        let placed = if at.abs_diff(self.next) <= tolerance {
             Placed { silence: 0, skip: 0, keep: samples }
         } else if at > self.next {
             Placed { silence: at - self.next, skip: 0, keep: samples }
@@ -49,6 +53,7 @@ impl Line {
             Placed { silence: 0, skip, keep: samples - skip }
         };
         self.next += placed.silence + placed.keep;
+        self.sounding |= placed.keep > 0;
         placed
     }
 
@@ -56,6 +61,7 @@ impl Line {
     pub fn reach(&mut self, until: u64) -> u64 {
         let silence = until.saturating_sub(self.next);
         self.next += silence;
+        self.sounding &= silence == 0;
         silence
     }
 }
@@ -75,10 +81,23 @@ mod tests {
             ("overlaps", 8_000, 4_800, 0, 2_000, 2_800),
         ];
         for (what, at, samples, silence, skip, keep) in table {
-            let mut line = Line::new(10_000);
+            let mut line = Line::new(9_000);
+            line.place(9_000, 1_000);
             assert_eq!(line.place(at, samples), Placed { silence, skip, keep }, "{what}");
             assert_eq!(line.next(), 10_000 + silence + keep, "{what}");
         }
+    }
+
+    #[test]
+    fn sound_after_silence_is_put_exactly_where_it_says() {
+        let mut line = Line::new(10_000);
+        assert_eq!(line.place(10_900, 480), Placed { silence: 900, skip: 0, keep: 480 }, "the first");
+        line.reach(20_000);
+        assert_eq!(line.place(19_102, 1_600), Placed { silence: 0, skip: 898, keep: 702 }, "late");
+        assert_eq!(line.place(20_710, 480), Placed { silence: 0, skip: 0, keep: 480 }, "goes on");
+        line.reach(30_000);
+        assert_eq!(line.place(29_000, 480), Placed { silence: 0, skip: 480, keep: 0 }, "too late");
+        assert_eq!(line.place(30_010, 480), Placed { silence: 10, skip: 0, keep: 480 }, "back in time");
     }
 
     #[test]
