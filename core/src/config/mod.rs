@@ -83,6 +83,9 @@ pub enum Source {
     /// Without a port: the first camera that nobody claimed.
     V4l2 {
         port: Option<Port>,
+        /// What the camera is set to, by the names that `cuebox devices` prints.
+        #[serde(default)]
+        controls: BTreeMap<String, i64>,
     },
     Test {
         marks: bool,

@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use crate::config::{LegConfig, LegTarget};
-use crate::ids::Port;
 
 use super::event::{ErrorClass, Medium};
 
-/// Why a slot's source failed; `port` is where it is plugged in.
-pub(super) fn source(class: ErrorClass, detail: &str, port: Option<&Port>) -> String {
-    if let (ErrorClass::Bandwidth, Some(port)) = (class, port) {
-        return format!("the USB bandwidth of {port} is used up: plug it into another controller");
+/// Why a slot's source failed; `crowded` is what to say of a camera whose bus has no bandwidth left.
+pub(super) fn source(class: ErrorClass, detail: &str, crowded: &str) -> String {
+    if class == ErrorClass::Bandwidth && !crowded.is_empty() {
+        return crowded.to_owned();
     }
     let what = match class {
         ErrorClass::Device => "the device is gone or refuses",

@@ -1,12 +1,13 @@
 //! Configurations, cameras and dice that the tests begin with.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cuebox_core::config::{
     Config, LegConfig, LegTarget, LivekitTarget, PROVES, Publish, RtmpTarget, Secret, SlotConfig, Source, SrtMode,
     SrtTarget, TokenSource, Url, WhipTarget,
 };
-use cuebox_core::device::{Camera, Encoder, Encoders, ModeGroup, PixelFormat, Rate};
+use cuebox_core::device::{Camera, Encoder, Encoders, ModeGroup, PixelFormat, Rate, Signal};
 use cuebox_core::director::{EncodeJob, Job};
 use cuebox_core::ids::{LegId, Port, SlotId};
 
@@ -82,7 +83,7 @@ pub fn cameras(ports: &[Option<&str>]) -> Config {
         .iter()
         .zip(SlotId::all())
         .map(|(port, id)| {
-            let source = Source::V4l2 { port: port.map(Port::new) };
+            let source = Source::V4l2 { port: port.map(Port::new), controls: BTreeMap::new() };
             (id, SlotConfig { source, ..SlotConfig::for_slot(id) })
         })
         .collect();
@@ -97,6 +98,8 @@ pub fn camera(port: &str) -> Camera {
         node: format!("/dev/{port}"),
         modes: vec![ModeGroup { format: PixelFormat::Yuyv, width: 1280, height: 720, rates: vec![Rate::new(30, 1)] }],
         card: Some(format!("hw:{port}")),
+        signal: Signal::Untold,
+        controls: Vec::new(),
     }
 }
 
