@@ -14,6 +14,7 @@
 mod camera;
 mod card;
 mod controls;
+mod hdmi;
 mod levels;
 mod look;
 mod normalise;
@@ -48,6 +49,7 @@ pub fn build(
             Ok(Box::new(test_source::TestSource::build(context, look, reporter)?))
         }
         CaptureSource::V4l2 { node, mode, controls } => {
+            hdmi::follow_signal(node);
             controls::set(node, controls);
             Ok(Box::new(camera::Camera::build(context, slot, (node, mode), reporter, mailbox)?))
         }
