@@ -53,6 +53,25 @@ pub enum Trust {
     Ntp,
 }
 
+/// 2026-01-01T00:00:00Z: this program is younger than that, so a clock that shows less was never set.
+const YOUNGEST_NS: i64 = 1_767_225_600_000_000_000;
+
+impl Trust {
+    /// Of a clock that shows `unix_ns`: whether the network has set it, and whether the machine keeps time by a battery.
+    /// A battery that is empty leaves the clock where it was made: in the past.
+    pub const fn of(unix_ns: i64, synchronised: bool, battery: bool) -> Self {
+        if unix_ns < YOUNGEST_NS {
+            Self::Unset
+        } else if synchronised {
+            Self::Ntp
+        } else if battery {
+            Self::Rtc
+        } else {
+            Self::Unset
+        }
+    }
+}
+
 /// A wall-clock time, for people and names; never for a deadline.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wall {
@@ -61,7 +80,22 @@ pub struct Wall {
     pub trust: Trust,
 }
 
+/// What was learnt of the clock after a time had been taken by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Correction {
+    /// To be added to that time.
+    pub offset_ns: i64,
+    /// How far the clock that says so can be believed.
+    pub trust: Trust,
+}
+
 impl Wall {
+    /// The same time by the clock as it was set later.
+    pub fn corrected(self, correction: Option<Correction>) -> Self {
+        correction
+            .map_or(self, |known| Self { unix_ns: self.unix_ns.saturating_add(known.offset_ns), trust: known.trust })
+    }
+
     /// RFC 3339 in UTC, to the second: `2026-11-21T18:30:05Z`.
     pub fn rfc3339(self) -> String {
         let seconds = self.unix_ns.div_euclid(1_000_000_000);
@@ -177,6 +211,20 @@ mod tests {
             "üüüüüüüüüü",
         ] {
             assert_eq!(rfc3339_unix_ns(no), None, "{no}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_shows_a_time_before_this_program_was_made_is_not_believed() {
+        let now = 1_795_285_805_000_000_000;
+        for (unix_ns, synchronised, battery, trust) in [
+            (now, true, true, Trust::Ntp),
+            (now, false, true, Trust::Rtc),
+            (now, false, false, Trust::Unset),
+            (0, true, true, Trust::Unset),
+            (946_684_800_000_000_000, false, true, Trust::Unset),
+        ] {
+            assert_eq!(Trust::of(unix_ns, synchronised, battery), trust, "{unix_ns}");
         }
     }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::SlotId;
+use crate::time::Trust;
 
 /// A line of the timeline.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +48,12 @@ pub enum What {
     },
     SlotLive {
         slot: SlotId,
+    },
+    /// The machine's clock was set, or can be believed now. Frames and `t_ns` go on as before.
+    ClockSet {
+        /// How far it moved.
+        offset_ns: i64,
+        trust: Trust,
     },
     /// The show went on after the process or the machine was started anew.
     Resumed,

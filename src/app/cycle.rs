@@ -1,5 +1,6 @@
 //! The loop itself.
 
+use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use cuebox_core::command::{Answer, Origin};
 use cuebox_core::config::patch::Patch;
 use cuebox_core::director::{Director, Effect, Event, Fact, Job, Report, VaultFact, VaultOp, Wanted};
 use cuebox_core::document::Snapshot;
-use cuebox_core::ids::{CommandId, Epoch};
+use cuebox_core::ids::{CommandId, Epoch, Ticket};
 use cuebox_core::status::Status;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -47,6 +48,17 @@ pub struct Cycle {
     /// As the vault told it last.
     pub free_bytes: u64,
     pub ending: Option<Ended>,
+    pub order: Order,
+}
+
+/// A command that wrote into the timeline is durable when the timeline is, then the journal. What comes after it waits
+/// its turn, because a ticket of the journal stands for all before.
+#[derive(Default)]
+pub struct Order {
+    /// The running step has written into the timeline.
+    noted: bool,
+    /// Tickets that the vault has, and the journal gets next.
+    first: BTreeSet<Ticket>,
 }
 
 enum Woken {
@@ -123,6 +135,14 @@ impl Cycle {
         if let Event::Vault(VaultFact::Space { free_bytes, .. }) = &event {
             self.free_bytes = *free_bytes;
         }
+        if let Event::Vault(VaultFact::Persisted { ticket } | VaultFact::PersistFailed { ticket, .. }) = &event
+            && self.order.first.remove(ticket)
+            && matches!(&event, Event::Vault(VaultFact::Persisted { .. }))
+        {
+            self.journal.persist(*ticket);
+            return Ok(());
+        }
+        self.order.noted = false;
         if let Event::Media { job: Job::Program, fact: Fact::FirstBuffer, .. } = &event {
             tracing::info!("first frame of the program");
             self.service.ready();
@@ -154,7 +174,7 @@ impl Cycle {
     fn carry_out(&mut self, effect: Effect) -> Result<(), RunError> {
         match effect {
             Effect::Answer { id, origin, answer } => self.answer(&id, origin, answer),
-            Effect::Persist { ticket } => self.journal.persist(ticket),
+            Effect::Persist { ticket } => self.persist(ticket),
             Effect::Vault(op) => self.keep(op),
             Effect::Snapshot { slot } => self.media.take_snapshot(slot),
             Effect::Reload => self.load_again(),
@@ -202,10 +222,20 @@ impl Cycle {
         }
     }
 
+    fn persist(&mut self, ticket: Ticket) {
+        if self.order.noted || !self.order.first.is_empty() {
+            self.order.first.insert(ticket);
+            self.vault.persist(ticket);
+        } else {
+            self.journal.persist(ticket);
+        }
+    }
+
     fn keep(&mut self, op: VaultOp) {
         if let VaultOp::OpenShow(show) = &op {
             self.banner.show_opened(show);
         }
+        self.order.noted |= matches!(op, VaultOp::Timeline { .. });
         self.vault.submit(op);
     }
 

@@ -9,6 +9,7 @@ use cuebox_core::command::{Answer, Envelope, Origin};
 use cuebox_core::config::HttpConfig;
 use cuebox_core::director::{Director, Event};
 use cuebox_core::document::{Life, Snapshot};
+use cuebox_core::edid::Preferred;
 use cuebox_core::grid::Grid;
 use cuebox_core::ids::{CommandId, ShowId, Track};
 use cuebox_core::status::Gauges;
@@ -19,7 +20,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
 use super::banner::Banner;
-use super::cycle::Cycle;
+use super::cycle::{Cycle, Order};
 use super::journal::{self, Keeper};
 use super::{Job, RunError, fault};
 use crate::console::{Answers, Console, ConsoleHandle, Deps, Shows, SubmitError};
@@ -52,8 +53,16 @@ pub fn start(job: Job) -> Result<Cycle, RunError> {
     let (sender, events) = mpsc::unbounded_channel();
 
     let boot = boot_id().unwrap_or_default();
-    let vault_config = VaultConfig { data_dir: data_dir.clone(), box_id: config.box_id.clone(), boot: boot.clone() };
-    let _ = sender.send(Event::ClockRead(clock::read()));
+    let vault_config = VaultConfig {
+        data_dir: data_dir.clone(),
+        second_dir: config.record.second_dir.clone().map(PathBuf::from),
+        box_id: config.box_id.clone(),
+        boot: boot.clone(),
+    };
+    let wall = clock::read();
+    let _ = sender.send(Event::ClockRead(wall));
+    let clocks = sender.clone();
+    Handle::current().spawn(clock::watch(wall, now, move |wall| clocks.send(Event::ClockRead(wall)).is_ok()));
     let (vault, recovery) = VaultHandle::open(vault_config, sender.clone())?;
     for note in &recovery.notes {
         tracing::warn!("recovery: {note}");
@@ -63,7 +72,7 @@ pub fn start(job: Job) -> Result<Cycle, RunError> {
     let credentials = Arc::new(Platform::start(Handle::current(), &config.box_id, clock::read));
     let media = Arc::new(Media::start(format, data_dir.clone(), credentials, sender.clone())?);
     probe_encoders(data_dir.clone(), sender.clone())?;
-    let devices = devices::watch(sender.clone())?;
+    let devices = devices::watch(sender.clone(), Preferred::for_show(program.fps))?;
 
     let mut director = Director::new(config.clone(), seed(), started);
     let before = journal::process_before(&data_dir);
@@ -110,6 +119,7 @@ pub fn start(job: Job) -> Result<Cycle, RunError> {
         shown,
         free_bytes: 0,
         ending: None,
+        order: Order::default(),
     })
 }
 

@@ -9,6 +9,7 @@ mod devices;
 mod doctor;
 mod overrides;
 mod replay;
+mod shows;
 
 use std::io::{self, Write as _};
 use std::os::unix::process::CommandExt as _;
@@ -58,6 +59,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// List the shows of a data folder, mending what a crash has left there when no box runs; delete one by hand
+    Shows(shows::Arguments),
     /// Speak to the running box
     Ctl(ctl::Arguments),
     /// Run a journal through the director again, and print the status after each change
@@ -111,6 +114,7 @@ pub fn main() -> ExitCode {
         Command::Check { config } => check(config.config),
         Command::Devices { config, json } => devices::list(config.config, json),
         Command::Doctor { config, json } => doctor::run(config.config, json),
+        Command::Shows(arguments) => shows::run(arguments),
         Command::Ctl(arguments) => ctl::run(arguments),
         Command::Replay { file, verify } => replay::run(&file, verify),
         Command::Completions { shell } => completions(shell),
@@ -194,6 +198,9 @@ mod tests {
             "cuebox check --config x.toml",
             "cuebox devices --json",
             "cuebox doctor --json",
+            "cuebox shows --json",
+            "cuebox shows --data-dir /mnt/disk 20261121-183005-3f2a",
+            "cuebox shows delete 20261121-183005-3f2a",
             "cuebox ctl config patch program.fps = 25",
             "cuebox ctl journal 20",
             "cuebox ctl cut 3 --json",

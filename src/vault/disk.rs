@@ -6,6 +6,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
@@ -101,6 +102,15 @@ impl Disk {
         self.sync_dir(folder_of(path))
     }
 
+    /// Removes a folder with all that it holds; nothing if it is gone already.
+    pub fn remove_tree(&self, path: &Path) -> Result<()> {
+        self.act("remove", path, Step::Unlink { path }, || match fs::remove_dir_all(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        })?;
+        self.sync_dir(folder_of(path))
+    }
+
     /// Renames durably, inside one folder.
     pub fn rename(&self, from: &Path, to: &Path) -> Result<()> {
         self.act("rename", from, Step::Rename { from, to }, || fs::rename(from, to))?;
@@ -140,6 +150,13 @@ pub fn temporary_of(path: &Path) -> PathBuf {
 
 fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Whether a folder, or what is there of the way to it, lies on another file system than the machine's root.
+pub fn is_apart(path: &Path) -> bool {
+    let device = |path: &Path| fs::metadata(path).ok().map(|metadata| metadata.dev());
+    let nearest = path.ancestors().find_map(device);
+    nearest.is_some() && nearest != device(Path::new("/"))
 }
 
 /// Free and total bytes of the file system that holds `path`; free for us, without what is reserved for root.

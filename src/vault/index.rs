@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use cuebox_core::director::NewShow;
 use cuebox_core::grid::FrameIndex;
 use cuebox_core::ids::{SegmentId, ShowId};
-use cuebox_core::time::{Trust, Wall};
+use cuebox_core::time::{Correction, Trust, Wall};
 use rusqlite::{Connection, OpenFlags, Row, params};
 use thiserror::Error;
 
@@ -16,8 +16,8 @@ use super::layout::track_of;
 use super::records::{SegmentRecord, ShowRecord, State};
 use super::witness::{Step, Witness};
 
-/// SQLite's `user_version`; another one means that another version of the box made the file.
-const VERSION: i64 = 1;
+/// SQLite's `user_version`. A later one means that a newer version of the box made the file.
+const VERSION: i64 = 2;
 const TABLES: i64 = 2;
 
 const SCHEMA: &str = "
@@ -27,7 +27,8 @@ CREATE TABLE shows (
     started_ns INTEGER NOT NULL, started_clock TEXT NOT NULL,
     ended_ns INTEGER, ended_clock TEXT,
     width INTEGER NOT NULL, height INTEGER NOT NULL, fps INTEGER NOT NULL,
-    origin INTEGER NOT NULL, boot TEXT NOT NULL, origin_frame INTEGER NOT NULL
+    origin INTEGER NOT NULL, boot TEXT NOT NULL, origin_frame INTEGER NOT NULL,
+    clock_offset_ns INTEGER, clock_trust TEXT
 ) STRICT;
 CREATE TABLE segments (
     show TEXT NOT NULL, track TEXT NOT NULL, number INTEGER NOT NULL, state TEXT NOT NULL,
@@ -35,7 +36,15 @@ CREATE TABLE segments (
     clean INTEGER NOT NULL, sha256 TEXT, stored INTEGER NOT NULL,
     PRIMARY KEY (show, track, number)
 ) STRICT;
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
+COMMIT;";
+
+/// From layout 1, which did not know how far a show's clock was off.
+const FROM_1: &str = "
+BEGIN;
+ALTER TABLE shows ADD COLUMN clock_offset_ns INTEGER;
+ALTER TABLE shows ADD COLUMN clock_trust TEXT;
+PRAGMA user_version = 2;
 COMMIT;";
 
 const SEGMENT_COLUMNS: &str = "track, number, state, first_frame, frames, repeated, bytes, clean, sha256, stored";
@@ -48,6 +57,18 @@ pub struct IndexError {
 }
 
 type Result<T> = std::result::Result<T, IndexError>;
+
+impl IndexError {
+    /// It is in the file, not around it (no space, no permission, a busy disk).
+    pub fn is_damage(&self) -> bool {
+        damages(&self.source)
+    }
+}
+
+fn damages(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
+}
 
 trait Saying<T> {
     fn saying(self, what: &'static str) -> Result<T>;
@@ -67,35 +88,47 @@ pub enum OpenError {
     Disk(#[from] DiskError),
 }
 
+/// How the index was found.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Opened {
+    Found,
+    /// There was none, or an empty one.
+    Made,
+    /// It was put aside: where it lies now, and what was wrong.
+    Damaged {
+        said: String,
+    },
+}
+
 pub struct Index {
     connection: Connection,
     witness: Witness,
 }
 
 impl Index {
-    /// Opens the index, or makes a new one. A damaged one is put aside first: where it lies now and what was wrong
-    /// is the second value, and the rows have to be filled in again.
+    /// Opens the index, or makes a new one. A damaged one is put aside first. Unless it was found, the rows have to be
+    /// filled in again.
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn open(path: &Path, disk: &Disk, witness: Witness) -> std::result::Result<(Self, Option<String>), OpenError> {
-        let existed = path.exists();
-        let (index, said) = match Self::connect(path, witness.clone()) {
-            Ok(index) => (index, None),
+    pub fn open(path: &Path, disk: &Disk, witness: Witness) -> std::result::Result<(Self, Opened), OpenError> {
+        let (index, opened) = match Self::connect(path, witness.clone()) {
+            Ok(found) => found,
             Err(trouble) if trouble.damage => {
                 let aside = put_aside(path, disk)?;
                 let said = format!("the index was damaged ({}); it is put aside as {aside}", trouble.source);
-                (Self::connect(path, witness).map_err(Trouble::into_error)?, Some(said))
+                let (index, _) = Self::connect(path, witness).map_err(Trouble::into_error)?;
+                (index, Opened::Damaged { said })
             }
             Err(trouble) => return Err(trouble.into_error().into()),
         };
-        if !existed || said.is_some() {
+        if opened != Opened::Found {
             disk.sync_dir(path.parent().unwrap_or(Path::new(".")))?;
         }
-        Ok((index, said))
+        Ok((index, opened))
     }
 
-    fn connect(path: &Path, witness: Witness) -> std::result::Result<Self, Trouble> {
+    fn connect(path: &Path, witness: Witness) -> std::result::Result<(Self, Opened), Trouble> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)?;
         prepare(&connection)?;
@@ -105,16 +138,21 @@ impl Index {
         }
         let count =
             "SELECT (SELECT count(*) FROM sqlite_schema WHERE type='table'), user_version FROM pragma_user_version";
+        let mut opened = Opened::Found;
         match connection.query_row(count, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))? {
-            (0, 0) => connection.execute_batch(SCHEMA)?,
+            (0, 0) => {
+                connection.execute_batch(SCHEMA)?;
+                opened = Opened::Made;
+            }
             (TABLES, VERSION) => {}
+            (TABLES, 1) => connection.execute_batch(FROM_1)?,
             (tables, version) => {
                 return Err(Trouble::damage(&format!(
                     "{tables} tables of layout {version}, not {TABLES} of {VERSION}"
                 )));
             }
         }
-        Ok(Self { connection, witness })
+        Ok((Self { connection, witness }, opened))
     }
 
     /// A second connection that only reads, for another thread.
@@ -132,9 +170,10 @@ impl Index {
         let show = &record.show;
         self.change(
             "write to",
-            "INSERT INTO shows VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)
+            "INSERT INTO shows VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)
              ON CONFLICT (id) DO UPDATE SET name=?2, box=?3, started_ns=?4, started_clock=?5, ended_ns=?6,
-             ended_clock=?7, width=?8, height=?9, fps=?10, origin=?11, boot=?12, origin_frame=?13",
+             ended_clock=?7, width=?8, height=?9, fps=?10, origin=?11, boot=?12, origin_frame=?13,
+             clock_offset_ns=?14, clock_trust=?15",
             params![
                 show.id.as_str(),
                 show.name,
@@ -149,6 +188,8 @@ impl Index {
                 show.origin.0.cast_signed(),
                 record.boot,
                 show.origin_frame.cast_signed(),
+                show.clock.map(|known| known.offset_ns),
+                show.clock.map(|known| trust_name(known.trust)),
             ],
         )
     }
@@ -209,6 +250,17 @@ impl Index {
         )
     }
 
+    /// Makes all changes of `work` durable together, or none of them: each by itself would wait for the disk.
+    pub fn together<T, E: From<IndexError>>(
+        &self,
+        work: impl FnOnce() -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        let transaction = self.connection.unchecked_transaction().saying("write to")?;
+        let done = work()?;
+        transaction.commit().saying("write to")?;
+        Ok(done)
+    }
+
     fn change(&self, what: &'static str, query: &str, values: impl rusqlite::Params) -> Result<()> {
         self.witness
             .about_to(&Step::Commit)
@@ -247,9 +299,7 @@ struct Trouble {
 
 impl From<rusqlite::Error> for Trouble {
     fn from(source: rusqlite::Error) -> Self {
-        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
-        let damage = matches!(source.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase));
-        Self { damage, source }
+        Self { damage: damages(&source), source }
     }
 }
 
@@ -287,6 +337,7 @@ fn put_aside(path: &Path, disk: &Disk) -> std::result::Result<String, DiskError>
 fn show_of(row: &Row<'_>) -> rusqlite::Result<ShowRecord> {
     let ended_ns: Option<i64> = row.get("ended_ns")?;
     let ended_clock: Option<String> = row.get("ended_clock")?;
+    let clock_trust = trust_of(row.get::<_, Option<String>>("clock_trust")?.as_deref().unwrap_or_default());
     let show = NewShow {
         id: ShowId::new(row.get::<_, String>("id")?),
         name: row.get("name")?,
@@ -297,6 +348,9 @@ fn show_of(row: &Row<'_>) -> rusqlite::Result<ShowRecord> {
         fps: row.get("fps")?,
         origin: FrameIndex(row.get::<_, i64>("origin")?.cast_unsigned()),
         origin_frame: row.get::<_, i64>("origin_frame")?.cast_unsigned(),
+        clock: row
+            .get::<_, Option<i64>>("clock_offset_ns")?
+            .map(|offset_ns| Correction { offset_ns, trust: clock_trust }),
     };
     let ended = ended_ns.map(|unix_ns| Wall { unix_ns, trust: trust_of(ended_clock.as_deref().unwrap_or_default()) });
     Ok(ShowRecord { show, boot: row.get("boot")?, ended })

@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 
 use cuebox_core::ids::{SegmentId, ShowId, SlotId, Track};
 
+/// How the name of a folder ends that is being removed.
+pub const CONDEMNED: &str = ".removed";
+
 /// `<data_dir>` with the names of everything in it.
 #[derive(Clone, Debug)]
 pub struct Layout {
@@ -33,6 +36,11 @@ impl Layout {
 
     pub fn show(&self, show: &ShowId) -> PathBuf {
         self.shows().join(show.as_str())
+    }
+
+    /// What a show's folder is called while it is being removed: no show has a dot in its name.
+    pub fn condemned(&self, show: &ShowId) -> PathBuf {
+        self.shows().join(format!("{show}{CONDEMNED}"))
     }
 
     pub fn manifest(&self, show: &ShowId) -> PathBuf {

@@ -8,7 +8,7 @@ use std::path::Path;
 use cuebox_core::director::NewShow;
 use cuebox_core::grid::FrameIndex;
 use cuebox_core::ids::{ShowId, Track};
-use cuebox_core::time::{Trust, Wall};
+use cuebox_core::time::{Correction, Trust, Wall};
 use serde::{Deserialize, Serialize};
 
 use super::disk::{self, Disk};
@@ -36,7 +36,16 @@ pub struct Manifest {
     #[serde(default)]
     origin_frame: u64,
     boot: String,
+    /// How far off the clock was that gave the times of this manifest, once that is known: to be added to each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    clock_offset: Option<Offset>,
     segments: Vec<Entry>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Offset {
+    offset_ns: i64,
+    clock: Trust,
 }
 
 /// A wall-clock time with how far it can be believed.
@@ -82,6 +91,7 @@ impl Manifest {
             origin: show.origin.0,
             origin_frame: show.origin_frame,
             boot: record.boot.clone(),
+            clock_offset: show.clock.map(|known| Offset { offset_ns: known.offset_ns, clock: known.trust }),
             segments: segments.iter().filter(|one| one.state != State::Tombstone).map(Entry::of).collect(),
         }
     }
@@ -103,10 +113,16 @@ impl Manifest {
             fps: self.fps,
             origin: FrameIndex(self.origin),
             origin_frame: self.origin_frame,
+            clock: self.clock_offset.map(|known| Correction { offset_ns: known.offset_ns, trust: known.clock }),
         };
         let ended = self.ended.map(|moment| moment.wall());
         let segments = self.segments.into_iter().filter_map(Entry::record).collect();
         (ShowRecord { show, boot: self.boot, ended }, segments)
+    }
+
+    /// `None` when it says nothing.
+    pub fn read(text: &[u8]) -> Option<Self> {
+        serde_json::from_slice(text).ok()
     }
 
     /// `None` when there is none, or when it says nothing.
@@ -115,7 +131,7 @@ impl Manifest {
     /// When a file that is there cannot be read.
     pub fn load(path: &Path) -> io::Result<Option<Self>> {
         match fs::read(path) {
-            Ok(text) => Ok(serde_json::from_slice(&text).ok()),
+            Ok(text) => Ok(Self::read(&text)),
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
             Err(error) => Err(error),
         }

@@ -18,6 +18,8 @@
 //! - **A line of the timeline**: append it, sync the file. The next line is written after that.
 //! - **A segment is removed**: update the row to *tombstone*; unlink the file; sync its folder; drop the row; write
 //!   the manifest; tell.
+//! - **A show is removed**: rename its folder to `<id>.removed`, sync `shows/`; unlink all that it holds; drop its rows;
+//!   tell.
 //! - **A show ends**: update the row; write the manifest.
 //! - **A manifest is written**: write `show.json.new`, sync it, rename it to `show.json`, sync the folder. One write
 //!   may stand for several segments whose rows are durable already.
@@ -27,13 +29,14 @@
 //! files are the truth about what exists, rows about what is known of it, and manifests stand in for lost rows.
 //!
 //! # The parts
-//! `worker` is the thread and its backlog · `store` the operations · `recovery` and `mend` the start · `index`
+//! `worker` is the thread and its backlog · `folders` which disk it uses · `store` the operations · `recovery` and `mend` the start · `index`
 //! (SQLite), `manifest`, `timeline` the three kinds of record · `mp4` reads recordings · `disk` the system calls ·
 //! `reader` what others may see.
 
 #[cfg(test)]
 mod crash;
 mod disk;
+mod folders;
 mod hasher;
 mod index;
 mod layout;
@@ -64,6 +67,7 @@ use tokio::sync::mpsc::UnboundedSender;
 pub use reader::{ReadError, SegmentDetail, ShowDetail, ShowSummary, VaultReader};
 pub use recovery::Recovery;
 
+use folders::Folders;
 use layout::Layout;
 use store::Owner;
 use worker::{Message, Worker};
@@ -86,6 +90,8 @@ pub enum VaultError {
 #[derive(Clone, Debug)]
 pub struct VaultConfig {
     pub data_dir: PathBuf,
+    /// Used while `data_dir` cannot be.
+    pub second_dir: Option<PathBuf>,
     /// Given to recordings whose show is not known any more.
     pub box_id: String,
     /// Names this run of the machine; see [`boot_id`].
@@ -105,6 +111,7 @@ pub struct VaultHandle {
     queue: SyncSender<Message>,
     facts: UnboundedSender<Event>,
     data_dir: PathBuf,
+    second_dir: Option<PathBuf>,
     thread: Running,
 }
 
@@ -119,12 +126,13 @@ impl VaultHandle {
     /// [`VaultError::Locked`] when another process uses the folder.
     pub fn open(config: VaultConfig, facts: UnboundedSender<Event>) -> Result<(Self, Recovery), VaultError> {
         let (queue, waiting) = sync_channel(QUEUE);
-        let layout = Layout::new(config.data_dir.clone());
+        let folders = Folders::new(Layout::new(config.data_dir.clone()), config.second_dir.clone().map(Layout::new));
         let owner = Owner { box_id: config.box_id, boot: config.boot };
-        let mut worker = Worker::new(layout, owner, facts.clone(), queue.clone());
+        let mut worker = Worker::new(folders, owner, facts.clone(), queue.clone());
         let recovery = worker.open().map_err(|pid| VaultError::Locked { data_dir: config.data_dir.clone(), pid })?;
         let thread = Running::start("vault", move || worker.run(&waiting)).map_err(VaultError::Thread)?;
-        Ok((Self { queue, facts, data_dir: config.data_dir, thread }, recovery))
+        let VaultConfig { data_dir, second_dir, .. } = config;
+        Ok((Self { queue, facts, data_dir, second_dir, thread }, recovery))
     }
 
     /// Gives an operation. Never blocks; operations are done in the order given. When the disk has not kept up with
@@ -143,7 +151,8 @@ impl VaultHandle {
             VaultOp::Timeline { .. }
             | VaultOp::SegmentOpened { .. }
             | VaultOp::SegmentSealed { .. }
-            | VaultOp::CloseShow { .. } => {}
+            | VaultOp::CloseShow { .. }
+            | VaultOp::RemoveShow { .. } => {}
         }
     }
 
@@ -156,7 +165,7 @@ impl VaultHandle {
 
     /// Reads shows and segments, on any thread.
     pub fn reader(&self) -> VaultReader {
-        VaultReader::new(self.data_dir.clone())
+        VaultReader::new(self.data_dir.clone(), self.second_dir.clone())
     }
 
     /// Ends the thread after the work that was given. `false` when that took longer than `limit`: the process may

@@ -31,6 +31,7 @@ impl ShowRecord {
             fps: 0,
             origin: FrameIndex(0),
             origin_frame: 0,
+            clock: None,
         };
         Self { show, boot: String::new(), ended: None }
     }

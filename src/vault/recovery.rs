@@ -9,9 +9,10 @@
 //! | a file whose length is the sealed row's | trusted |
 //! | any other file | examined: finished ones are sealed; torn ones are cut to their last whole fragment and sealed *unclean*; ones without a whole fragment are removed |
 //! | a torn last line of a timeline | cut off |
+//! | a folder that is being removed (`.removed`) | removed |
 //! | an empty show folder without manifest and row | removed: its show was never announced |
 //! | a folder of files alone | becomes a finished show named after the folder |
-//! | open shows | the newest is offered to go on, older ones are ended at the time of their last file |
+//! | open shows | the newest is offered to go on, older ones are ended with their last frame |
 //!
 //! Invariants: files change before rows, rows before manifests; recovering again, also after a crash in the middle,
 //! comes to the same end. A show that somebody writes at this moment is not touched. What goes wrong with one file
@@ -29,7 +30,7 @@ use cuebox_core::time::{Trust, Wall};
 
 use super::disk::{self, Disk, DiskError};
 use super::index::Index;
-use super::layout::{self, Layout, number_of};
+use super::layout::{self, CONDEMNED, Layout, number_of};
 use super::manifest::Manifest;
 use super::mend::{self, Mended, mend};
 use super::mp4::Content;
@@ -46,6 +47,16 @@ pub struct Recovery {
     pub open_show: Option<FoundShow>,
     /// What was mended, for the log.
     pub notes: Vec<String>,
+    /// Why the index had to be built again, when it had to.
+    pub rebuilt: Option<String>,
+}
+
+/// Whether there is a folder of any show.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn any_show(layout: &Layout) -> disk::Result<bool> {
+    Ok(!subfolders(&layout.shows())?.is_empty())
 }
 
 /// Brings everything below `shows/` into agreement.
@@ -60,6 +71,13 @@ pub fn recover(
     running: &BTreeSet<ShowId>,
 ) -> Result<Recovery, StoreError> {
     let mut recovery = Recovery::default();
+    for name in subfolders(&layout.shows())?.into_iter().filter(|name| name.ends_with(CONDEMNED)) {
+        disk.remove_tree(&layout.shows().join(&name))?;
+        recovery.notes.push(format!("what was left of {name} was removed"));
+    }
+    for id in running {
+        readmit(layout, index, id)?;
+    }
     let mut names: BTreeSet<ShowId> = index.shows()?.iter().map(|record| record.id().clone()).collect();
     names.extend(subfolders(&layout.shows())?.into_iter().map(ShowId::new));
     let mut found = Vec::new();
@@ -74,8 +92,8 @@ pub fn recover(
         if Some(place) == newest {
             recovery.open_show = Some(one.open_show(owner));
         } else if one.record.ended.is_none() {
-            one.record.ended = Some(one.last_written);
-            recovery.notes.push(format!("show {show} was never ended; it ended with its last file"));
+            one.record.ended = Some(one.record.show.time_of(one.end_frame()));
+            recovery.notes.push(format!("show {show} was never ended; it ended with its last frame"));
             one.save(layout, disk, index)?;
         }
         let sealed = one.segments.iter().filter(|segment| segment.state == State::Sealed);
@@ -88,23 +106,44 @@ pub fn recover(
     Ok(recovery)
 }
 
+/// Rows of a show that somebody writes at this moment, in an index that does not know it: from its manifest. Without
+/// them the next manifest would forget its earlier segments.
+fn readmit(layout: &Layout, index: &Index, id: &ShowId) -> Result<(), StoreError> {
+    if index.show(id)?.is_some() {
+        return Ok(());
+    }
+    let Some((record, segments)) = Manifest::load(&layout.manifest(id)).ok().flatten().map(Manifest::records) else {
+        return Ok(());
+    };
+    index.together(|| {
+        for segment in &segments {
+            index.put_segment(id, segment)?;
+        }
+        index.put_show(&record)?;
+        Ok(())
+    })
+}
+
 /// A show after its recovery.
 struct Found {
     record: ShowRecord,
     segments: Vec<SegmentRecord>,
     tail: Tail,
     next_numbers: BTreeMap<Track, u32>,
-    /// When the last of its files was written.
-    last_written: Wall,
 }
 
 impl Found {
-    fn open_show(&self, owner: &Owner) -> FoundShow {
+    /// The frame after the last that anything speaks of.
+    fn end_frame(&self) -> u64 {
         let end = self.segments.iter().map(SegmentRecord::end_frame).max().unwrap_or(0);
+        end.max(self.tail.end_frame)
+    }
+
+    fn open_show(&self, owner: &Owner) -> FoundShow {
         FoundShow {
             show: self.record.show.clone(),
             same_boot: self.record.boot == owner.boot,
-            last_frame: end.max(self.tail.end_frame).saturating_sub(1),
+            last_frame: self.end_frame().saturating_sub(1),
             next_numbers: self.next_numbers.clone(),
         }
     }
@@ -112,16 +151,20 @@ impl Found {
     /// Rows, then the manifest; what says so already is left alone.
     fn save(&self, layout: &Layout, disk: &Disk, index: &Index) -> Result<(), StoreError> {
         let id = self.record.id();
-        if index.show(id)?.as_ref() != Some(&self.record) {
-            index.put_show(&self.record)?;
-        }
         let rows = index.segments(id)?;
-        for gone in rows.iter().filter(|row| !self.segments.iter().any(|one| key(one) == key(row))) {
-            index.drop_segment(&gone.id(id))?;
-        }
-        for segment in self.segments.iter().filter(|segment| !rows.contains(segment)) {
-            index.put_segment(id, segment)?;
-        }
+        let left: BTreeSet<Key> = self.segments.iter().map(key).collect();
+        index.together(|| {
+            if index.show(id)?.as_ref() != Some(&self.record) {
+                index.put_show(&self.record)?;
+            }
+            for gone in rows.iter().filter(|row| !left.contains(&key(row))) {
+                index.drop_segment(&gone.id(id))?;
+            }
+            for segment in self.segments.iter().filter(|segment| !rows.contains(segment)) {
+                index.put_segment(id, segment)?;
+            }
+            Ok::<(), StoreError>(())
+        })?;
         let path = layout.manifest(id);
         let manifest = Manifest::of(&self.record, &self.segments);
         if Manifest::load(&path).ok().flatten().as_ref() != Some(&manifest) {
@@ -175,12 +218,11 @@ impl ShowRecovery<'_> {
         let orphan = row.is_none() && listed.is_none();
         let mut record = row.or(listed).unwrap_or_else(|| ShowRecord::of_folder(self.id.clone(), &self.owner.box_id));
         record.show.id = self.id.clone();
-        let last_written = last_written(&folder, files.keys().map(|key| self.path(*key)));
         let next_numbers = next_numbers(&files, &known, &self.aside());
         let (segments, sample) = self.settle_all(&files, known);
         if orphan {
             self.note("it had neither manifest nor row; it is listed from its files");
-            record.ended = Some(last_written);
+            record.ended = Some(last_written(&folder, files.keys().map(|key| self.path(*key))));
             let content = sample.unwrap_or_default();
             (record.show.width, record.show.height, record.show.fps) = (content.width, content.height, content.fps);
         }
@@ -188,7 +230,7 @@ impl ShowRecovery<'_> {
         if tail.torn_bytes > 0 {
             self.note(&format!("{} bytes of a torn line were cut off its timeline", tail.torn_bytes));
         }
-        let found = Found { record, segments, tail, next_numbers, last_written };
+        let found = Found { record, segments, tail, next_numbers };
         found.save(self.layout, self.disk, self.index)?;
         Ok(Some(found))
     }

@@ -18,7 +18,7 @@ use cuebox_core::timeline::Entry;
 use thiserror::Error;
 
 use super::disk::{Disk, DiskError};
-use super::index::{Index, IndexError, OpenError};
+use super::index::{Index, IndexError, OpenError, Opened};
 use super::layout::Layout;
 use super::lock::{Lock, LockError};
 use super::manifest::Manifest;
@@ -36,11 +36,26 @@ pub enum StoreError {
     Disk(#[from] DiskError),
     #[error(transparent)]
     Index(#[from] IndexError),
+    #[error("the index was removed")]
+    IndexGone,
     #[error("{} is not the folder it was", .0.display())]
     Replaced(PathBuf),
+    #[error("the disk of {} is not there", .0.display())]
+    NoDisk(PathBuf),
     /// Not the world's fault: trying again does not help.
     #[error("there is no show {0}")]
     UnknownShow(ShowId),
+}
+
+impl StoreError {
+    /// The index is at fault and can be built again from what lies beside it.
+    pub fn is_index_damage(&self) -> bool {
+        match self {
+            Self::IndexGone => true,
+            Self::Index(error) => error.is_damage(),
+            Self::Lock(_) | Self::Disk(_) | Self::Replaced(_) | Self::NoDisk(_) | Self::UnknownShow(_) => false,
+        }
+    }
 }
 
 impl From<OpenError> for StoreError {
@@ -97,11 +112,17 @@ impl Store {
         disk.make_dir(layout.root())?;
         let lock = Lock::take(&layout.lock())?;
         disk.make_dir(&layout.shows())?;
-        let (index, said) = Index::open(&layout.index(), &disk, witness)?;
+        let (index, opened) = Index::open(&layout.index(), &disk, witness)?;
+        let rebuilt = match opened {
+            Opened::Found => None,
+            Opened::Made => recovery::any_show(&layout)?.then(|| "the index was gone".to_owned()),
+            Opened::Damaged { said } => Some(said),
+        };
         let mut recovery = recovery::recover(&layout, &disk, &index, &owner, running)?;
-        if let Some(said) = said {
-            recovery.notes.insert(0, format!("{said}; it was built again from the recordings"));
+        if let Some(why) = &rebuilt {
+            recovery.notes.insert(0, format!("{why}; it was built again from the recordings"));
         }
+        recovery.rebuilt = rebuilt;
         let (timelines, pending) = (BTreeMap::new(), Pending::default());
         Ok((Self { layout, owner, disk, index, timelines, pending, lock }, recovery))
     }
@@ -128,13 +149,25 @@ impl Store {
         Ok(())
     }
 
+    /// Whether the folder is still the one that was opened.
+    ///
+    /// # Errors
+    /// [`StoreError::Replaced`] when it is not.
+    pub fn still_there(&self) -> Result<()> {
+        if self.lock.is_at(&self.layout.lock()) {
+            return Ok(());
+        }
+        Err(StoreError::Replaced(self.layout.root().to_owned()))
+    }
+
     /// Does it. The facts come with the next [`Store::flush`].
     ///
     /// # Errors
     /// When the disk refuses; nothing is said then, and the operation is to be given again.
     pub fn apply(&mut self, op: &VaultOp) -> Result<()> {
-        if !self.lock.is_at(&self.layout.lock()) {
-            return Err(StoreError::Replaced(self.layout.root().to_owned()));
+        self.still_there()?;
+        if !self.layout.index().exists() {
+            return Err(StoreError::IndexGone);
         }
         match op {
             VaultOp::OpenShow(show) => self.open_show(show),
@@ -145,6 +178,7 @@ impl Store {
             }
             VaultOp::CloseShow { show, ended } => self.close_show(show, *ended),
             VaultOp::Remove { segment, why } => self.remove(segment, why),
+            VaultOp::RemoveShow { show } => self.remove_show(show),
         }
     }
 
@@ -263,6 +297,24 @@ impl Store {
         Ok(())
     }
 
+    /// The new name says at once that all of it goes.
+    fn remove_show(&mut self, show: &ShowId) -> Result<()> {
+        let (folder, condemned) = (self.layout.show(show), self.layout.condemned(show));
+        let known = self.index.show(show)?.is_some();
+        if known && folder.is_dir() {
+            tracing::info!(%show, "removing a show");
+            self.disk.rename(&folder, &condemned)?;
+        }
+        if condemned.is_dir() {
+            self.disk.remove_tree(&condemned)?;
+        }
+        self.index.drop_show(show)?;
+        self.timelines.remove(show);
+        self.pending.stale.remove(show);
+        self.pending.facts.push(VaultFact::ShowRemoved { show: show.clone() });
+        Ok(())
+    }
+
     /// Notes a file's hash, unless the file is another by now.
     ///
     /// # Errors
@@ -291,6 +343,14 @@ impl Store {
         Ok(found)
     }
 
+    /// When the show ended; `None`: it has not, or is not known here.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn ended(&self, show: &ShowId) -> Result<Option<Wall>> {
+        Ok(self.index.show(show)?.and_then(|record| record.ended))
+    }
+
     fn known(&self, show: &ShowId) -> Result<ShowRecord> {
         self.index.show(show)?.ok_or_else(|| StoreError::UnknownShow(show.clone()))
     }
@@ -302,5 +362,9 @@ impl Store {
     }
 }
 
+#[cfg(test)]
+mod fuzz;
+#[cfg(test)]
+mod others;
 #[cfg(test)]
 mod tests;

@@ -24,8 +24,13 @@ struct Box {
 
 impl Box {
     fn start(data_dir: impl Into<PathBuf>) -> Result<Self, VaultError> {
+        Self::start_with(data_dir, None)
+    }
+
+    fn start_with(data_dir: impl Into<PathBuf>, second_dir: Option<PathBuf>) -> Result<Self, VaultError> {
         let (facts, events) = unbounded_channel();
-        let config = VaultConfig { data_dir: data_dir.into(), box_id: "hall-1".into(), boot: boot_id().unwrap() };
+        let config =
+            VaultConfig { data_dir: data_dir.into(), second_dir, box_id: "hall-1".into(), boot: boot_id().unwrap() };
         let (handle, _) = VaultHandle::open(config, facts)?;
         Ok(Self { handle, events })
     }
@@ -60,6 +65,7 @@ fn show() -> NewShow {
         fps: 30,
         origin: FrameIndex(9_000),
         origin_frame: 0,
+        clock: None,
     }
 }
 
@@ -221,7 +227,7 @@ fn what_was_given_is_done_before_the_vault_stops() {
         vault.handle.submit(on_air(frame));
     }
     assert!(vault.handle.stop(LIMIT));
-    let detail = VaultReader::new(folder.path()).show(&show().id).unwrap().expect("the show");
+    let detail = VaultReader::new(folder.path(), None).show(&show().id).unwrap().expect("the show");
     assert_eq!(detail.timeline.len(), 500);
 }
 
@@ -274,7 +280,12 @@ fn a_killed_box_lets_go_of_its_folder_and_the_next_one_recovers_the_show() {
     child.wait().unwrap();
 
     let (facts, mut events) = unbounded_channel();
-    let config = VaultConfig { data_dir: folder.path().into(), box_id: "hall-1".into(), boot: boot_id().unwrap() };
+    let config = VaultConfig {
+        data_dir: folder.path().into(),
+        second_dir: None,
+        box_id: "hall-1".into(),
+        boot: boot_id().unwrap(),
+    };
     let (vault, recovery) = VaultHandle::open(config, facts).unwrap();
     let open = recovery.open_show.expect("the show goes on");
     assert!(open.same_boot && open.show == show() && open.next_numbers[&Track::Program] == 2);
@@ -283,4 +294,106 @@ fn a_killed_box_lets_go_of_its_folder_and_the_next_one_recovers_the_show() {
     assert_eq!(events.try_recv().unwrap(), Event::Vault(VaultFact::Recovered { segments: recovery.segments }));
     let detail = vault.reader().show(&show().id).unwrap().expect("the show");
     assert!(!detail.segments[0].clean && detail.segments[0].frames >= 135, "{:?}", detail.segments);
+}
+
+#[test]
+fn an_index_that_is_lost_in_the_middle_of_a_show_is_built_again_and_forgets_no_segment() {
+    let folder = TempDir::new();
+    let mut vault = Box::start(folder.path()).unwrap();
+    vault.handle.submit(VaultOp::OpenShow(show()));
+    record(&vault.handle, folder.path());
+    vault.wait_for(&VaultFact::SegmentIndexed { segment: segment() });
+    fs::remove_file(folder.path().join("cuebox.db")).unwrap();
+    let second = SegmentId { number: 2, ..segment() };
+    fs::copy(folder.path().join(segment().path()), folder.path().join(second.path())).unwrap();
+    vault.handle.submit(VaultOp::SegmentOpened { segment: second.clone(), first_frame: 150 });
+    let sealed = Sealed {
+        number: 2,
+        first_frame: FrameIndex(9_150),
+        frames: 150,
+        repeated: 0,
+        bytes: recordings().finished.len() as u64,
+        clean: true,
+    };
+    vault.handle.submit(VaultOp::SegmentSealed { segment: second.clone(), first_frame: 150, sealed });
+    let mut told = Vec::new();
+    vault.wait(|fact| {
+        told.push(fact.clone());
+        (fact == VaultFact::SegmentIndexed { segment: second.clone() }).then_some(())
+    });
+    assert!(!told.iter().any(|fact| matches!(fact, VaultFact::Unwritable { .. })), "{told:?}");
+    assert!(told.iter().any(|fact| matches!(fact, VaultFact::IndexRebuilt { .. })), "{told:?}");
+    let detail = vault.handle.reader().show(&show().id).unwrap().expect("the show");
+    let frames: Vec<_> = detail.segments.iter().map(|one| (one.number, one.first_frame, one.frames)).collect();
+    assert_eq!(frames, [(1, 0, 150), (2, 150, 150)]);
+    assert!(vault.handle.stop(LIMIT));
+}
+
+/// Writes the second segment as the recorder does, and tells of it.
+fn record_second(vault: &VaultHandle, data_dir: &Path) {
+    let second = SegmentId { number: 2, ..segment() };
+    let path = data_dir.join(second.path());
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(&path, &recordings().finished).unwrap();
+    vault.submit(VaultOp::SegmentOpened { segment: second.clone(), first_frame: 150 });
+    let bytes = recordings().finished.len() as u64;
+    let sealed = Sealed { number: 2, first_frame: FrameIndex(9_150), frames: 150, repeated: 0, bytes, clean: true };
+    vault.submit(VaultOp::SegmentSealed { segment: second, first_frame: 150, sealed });
+}
+
+#[test]
+fn a_second_disk_takes_over_and_both_hold_one_show() {
+    let folder = TempDir::new();
+    let (first, second) = (folder.path().join("first"), folder.path().join("second"));
+    let mut vault = Box::start_with(&first, Some(second.clone())).unwrap();
+    vault.handle.submit(VaultOp::OpenShow(show()));
+    vault.handle.submit(on_air(3));
+    record(&vault.handle, &first);
+    vault.wait_for(&VaultFact::SegmentIndexed { segment: segment() });
+    // A file where the disk was.
+    let away = folder.path().join("away");
+    fs::rename(&first, &away).unwrap();
+    fs::write(&first, "no folder").unwrap();
+    vault.handle.submit(on_air(160));
+    vault.wait(|fact| matches!(fact, VaultFact::Unwritable { .. }).then_some(()));
+    let moved = |fact| if let VaultFact::Moved { folder, segments } = fact { Some((folder, segments)) } else { None };
+    let told = vault.wait(moved);
+    assert_eq!(told, (Some(second.to_string_lossy().into_owned()), Vec::new()));
+    vault.wait_for(&VaultFact::Writable);
+    record_second(&vault.handle, &second);
+    vault.wait_for(&VaultFact::SegmentIndexed { segment: SegmentId { number: 2, ..segment() } });
+    assert!(vault.handle.stop(LIMIT));
+
+    fs::remove_file(&first).unwrap();
+    fs::rename(&away, &first).unwrap();
+    let mut vault = Box::start_with(&first, Some(second)).unwrap();
+    let found = vault.wait(|fact| if let VaultFact::ShowFound(found) = fact { Some(found) } else { None });
+    assert_eq!((found.next_numbers[&Track::Program], found.last_frame), (3, 299), "both disks count");
+    let detail = vault.handle.reader().show(&show().id).unwrap().expect("the show");
+    let frames: Vec<_> = detail.segments.iter().map(|one| (one.number, one.first_frame)).collect();
+    assert_eq!(frames, [(1, 0), (2, 150)]);
+    assert_eq!(detail.timeline.iter().map(|entry| entry.frame).collect::<Vec<_>>(), [3, 160]);
+    assert_eq!(vault.handle.reader().shows().unwrap()[0].files, 2);
+}
+
+#[test]
+fn a_show_that_was_ended_on_the_second_disk_is_ended_on_the_first() {
+    let folder = TempDir::new();
+    let (first, second) = (folder.path().join("first"), folder.path().join("second"));
+    let mut vault = Box::start(&first).unwrap();
+    vault.handle.submit(VaultOp::OpenShow(show()));
+    vault.wait_for(&VaultFact::ShowOpened { show: show().id });
+    assert!(vault.handle.stop(LIMIT));
+    let mut vault = Box::start(&second).unwrap();
+    vault.handle.submit(VaultOp::OpenShow(show()));
+    let ended = Wall { unix_ns: 1_795_285_905_000_000_000, trust: Trust::Ntp };
+    vault.handle.submit(VaultOp::CloseShow { show: show().id, ended });
+    vault.wait_for(&VaultFact::ShowOpened { show: show().id });
+    assert!(vault.handle.stop(LIMIT));
+    let mut vault = Box::start_with(&first, Some(second)).unwrap();
+    vault.wait(|fact| {
+        assert!(!matches!(fact, VaultFact::ShowFound(_)), "it is over");
+        matches!(fact, VaultFact::Recovered { .. }).then_some(())
+    });
+    assert!(vault.handle.reader().shows().unwrap().iter().all(|show| show.ended.is_some()));
 }

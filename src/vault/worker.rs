@@ -6,7 +6,10 @@
 //! | Open, and the disk refuses | goes to the backlog; `Unwritable{why}` → Refused | |
 //! | Refused | goes to the backlog; `ShowFailed` for a show, `PersistFailed` for a ticket | the store is opened anew and the backlog done in order; when all of it is done `Writable` → Open |
 //!
-//! A removal is never kept waiting: it is answered `RemoveFailed`, and whoever decides decides anew.
+//! A removal is never kept waiting: on a disk that refuses the file goes all the same, and its row later; where that
+//! fails too it is answered `RemoveFailed`, and whoever decides decides anew.
+//!
+//! An index that is found damaged or gone is built again at once, in the middle of a show: nothing is refused for it.
 //!
 //! Invariants: operations are done in the order given, none is skipped because the disk refused it; shows that this
 //! process has opened are never touched by the recovery of a later opening.
@@ -21,12 +24,11 @@ use cuebox_core::ids::{SegmentId, ShowId, Ticket};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::disk;
+use super::folders::{Folders, OpenedFolder};
 use super::hasher::{Hashed, Hasher, Job};
-use super::layout::Layout;
 use super::lock::LockError;
 use super::recovery::Recovery;
 use super::store::{Owner, Pending, Store, StoreError};
-use super::witness::Witness;
 
 /// How often free space is told. At 60 Mbit/s of recording, 40 MB are written in that time.
 const SPACE_EVERY: Duration = Duration::from_secs(5);
@@ -46,7 +48,7 @@ pub enum Message {
 }
 
 pub struct Worker {
-    layout: Layout,
+    folders: Folders,
     owner: Owner,
     facts: UnboundedSender<Event>,
     store: Option<Store>,
@@ -65,18 +67,20 @@ pub struct Worker {
     hasher: Option<Hasher>,
     next_space: Instant,
     next_retry: Instant,
+    /// When a refusal was last answered by trying another disk at once.
+    hurried: Option<Instant>,
 }
 
 impl Worker {
     /// `hashes` is where the hasher sends its results: the worker's own queue.
-    pub fn new(layout: Layout, owner: Owner, facts: UnboundedSender<Event>, hashes: SyncSender<Message>) -> Self {
+    pub fn new(folders: Folders, owner: Owner, facts: UnboundedSender<Event>, hashes: SyncSender<Message>) -> Self {
         let tell = move |hashed| {
             let _ = hashes.send(Message::Hashed(hashed));
         };
         let hasher = Hasher::start(tell).inspect_err(|error| tracing::warn!(%error, "files are not hashed")).ok();
         let now = Instant::now();
         Self {
-            layout,
+            folders,
             owner,
             facts,
             store: None,
@@ -90,6 +94,7 @@ impl Worker {
             hasher,
             next_space: now,
             next_retry: now + RETRY_EVERY,
+            hurried: None,
         }
     }
 
@@ -109,9 +114,13 @@ impl Worker {
     }
 
     fn try_open(&mut self) -> Result<Recovery, StoreError> {
-        let (layout, owner) = (self.layout.clone(), self.owner.clone());
         let running = self.running.keys().cloned().collect();
-        let (mut store, recovery) = Store::open(layout, owner, &running, Witness::silent())?;
+        let mut opened = self.folders.open(&self.owner, &running)?;
+        let at_start = !std::mem::replace(&mut self.recovered, true);
+        if at_start && self.folders.has_second() {
+            self.folders.reconcile(&self.owner, &mut opened)?;
+        }
+        let OpenedFolder { mut store, recovery, moved } = opened;
         for show in self.running.values().flatten() {
             // The folder may be another than before: an empty one where a disk was.
             store.ensure_show(show)?;
@@ -121,7 +130,15 @@ impl Worker {
             self.hash(segment, bytes);
         }
         self.store = Some(store);
-        if !std::mem::replace(&mut self.recovered, true) {
+        if let Some(why) = recovery.rebuilt.clone() {
+            self.tell(VaultFact::IndexRebuilt { why });
+        }
+        if moved {
+            let root = self.folders.layout().root().to_string_lossy().into_owned();
+            let segments = if at_start { Vec::new() } else { recovery.segments.clone() };
+            self.tell(VaultFact::Moved { folder: self.folders.is_second().then_some(root), segments });
+        }
+        if at_start {
             if let Some(show) = recovery.open_show.clone() {
                 self.tell(VaultFact::ShowFound(show));
             }
@@ -159,14 +176,17 @@ impl Worker {
         let now = Instant::now();
         if now >= self.next_space {
             self.next_space = now + SPACE_EVERY;
-            if let Ok((free_bytes, total_bytes)) = disk::space(self.layout.root()) {
+            if let Ok((free_bytes, total_bytes)) = disk::space(self.folders.layout().root()) {
                 self.tell(VaultFact::Space { free_bytes, total_bytes });
             }
         }
         if now >= self.next_retry {
             self.next_retry = now + RETRY_EVERY;
-            if self.refused.is_some() {
-                self.retry();
+            match self.store.as_ref().map(Store::still_there) {
+                // A disk that was pulled is missed also while nothing is written to it.
+                Some(Err(error)) if self.refused.is_none() => self.refuse(&error),
+                _ if self.refused.is_some() => self.retry(),
+                Some(Ok(()) | Err(_)) | None => {}
             }
         }
     }
@@ -188,18 +208,45 @@ impl Worker {
             VaultOp::Timeline { .. }
             | VaultOp::SegmentOpened { .. }
             | VaultOp::SegmentSealed { .. }
-            | VaultOp::Remove { .. } => {}
+            | VaultOp::Remove { .. }
+            | VaultOp::RemoveShow { .. } => {}
         }
         if let Some(why) = self.refused.clone() {
+            if let VaultOp::Remove { segment, .. } = &op
+                && self.make_room(segment)
+            {
+                self.backlog.push_back(op);
+                return;
+            }
             self.tell_failure(&op, why);
             self.keep(op);
             return;
         }
-        if let Err(error) = self.work(&op) {
+        let done = self.work(&op).or_else(|error| {
+            // The recordings go on while the index is built again: nobody waits for it but this thread.
+            if !error.is_index_damage() {
+                return Err(error);
+            }
+            self.pending = self.store.take().map(Store::into_pending).unwrap_or_default();
+            self.try_open()?;
+            self.work(&op)
+        });
+        if let Err(error) = done {
             self.refuse(&error);
             self.tell_failure(&op, error.to_string());
             self.keep(op);
         }
+    }
+
+    /// On a disk that refuses, because it is full perhaps, a removal may be what helps: the file goes at once, and
+    /// its row, which recovery would drop as well, when the disk takes it.
+    fn make_room(&self, segment: &SegmentId) -> bool {
+        let removed = std::fs::remove_file(self.folders.layout().segment(segment)).is_ok();
+        if removed {
+            tracing::info!(file = segment.path(), "removed from a disk that takes nothing");
+            self.tell(VaultFact::SegmentRemoved { segment: segment.clone() });
+        }
+        removed
     }
 
     /// Does it, unless the disk refuses.
@@ -211,7 +258,7 @@ impl Worker {
             Err(error) => return Err(error),
         }
         if let VaultOp::SegmentSealed { segment, .. } = op {
-            let bytes = std::fs::metadata(self.layout.segment(segment)).map_or(0, |metadata| metadata.len());
+            let bytes = std::fs::metadata(self.folders.layout().segment(segment)).map_or(0, |metadata| metadata.len());
             self.hash(segment.clone(), bytes);
         }
         Ok(())
@@ -231,7 +278,8 @@ impl Worker {
             VaultOp::Timeline { .. }
             | VaultOp::SegmentOpened { .. }
             | VaultOp::SegmentSealed { .. }
-            | VaultOp::CloseShow { .. } => {}
+            | VaultOp::CloseShow { .. }
+            | VaultOp::RemoveShow { .. } => {}
         }
         if self.backlog.len() < LARGEST_BACKLOG {
             self.backlog.push_back(op);
@@ -272,12 +320,22 @@ impl Worker {
             self.pending = store.into_pending();
         }
         let why = match error {
-            StoreError::Lock(error) => format!("{}: {error}", self.layout.root().display()),
-            StoreError::Disk(_) | StoreError::Index(_) | StoreError::Replaced(_) | StoreError::UnknownShow(_) => {
-                error.to_string()
-            }
+            StoreError::Lock(error) => format!("{}: {error}", self.folders.layout().root().display()),
+            StoreError::Disk(_)
+            | StoreError::Index(_)
+            | StoreError::IndexGone
+            | StoreError::NoDisk(_)
+            | StoreError::Replaced(_)
+            | StoreError::UnknownShow(_) => error.to_string(),
         };
-        self.next_retry = Instant::now() + RETRY_EVERY;
+        self.folders.refused();
+        // Another disk takes over at once, unless that was tried a moment ago.
+        let now = Instant::now();
+        let hurries = self.folders.has_second() && self.hurried.is_none_or(|at| now - at >= RETRY_EVERY);
+        if hurries {
+            self.hurried = Some(now);
+        }
+        self.next_retry = if hurries { now } else { now + RETRY_EVERY };
         self.refused = Some(why.clone());
         if self.told.as_ref() != Some(&why) {
             tracing::warn!(why, "the data folder cannot be used");
@@ -294,7 +352,8 @@ impl Worker {
             VaultOp::Timeline { .. }
             | VaultOp::SegmentOpened { .. }
             | VaultOp::SegmentSealed { .. }
-            | VaultOp::CloseShow { .. } => {}
+            | VaultOp::CloseShow { .. }
+            | VaultOp::RemoveShow { .. } => {}
         }
     }
 
@@ -322,7 +381,7 @@ impl Worker {
 
     fn hash(&self, segment: SegmentId, bytes: u64) {
         if let Some(hasher) = &self.hasher {
-            hasher.add(Job { path: self.layout.segment(&segment), segment, bytes });
+            hasher.add(Job { path: self.folders.layout().segment(&segment), segment, bytes });
         }
     }
 

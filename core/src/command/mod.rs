@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::config::patch::Patch;
-use crate::ids::{CommandId, LegId, SlotId};
+use crate::ids::{CommandId, LegId, ShowId, SlotId};
 
 /// Who sent a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -55,6 +55,10 @@ pub enum Command {
         name: Option<String>,
     },
     ShowStop,
+    /// Removes a show that is over: its files, its manifest, its timeline. The running one is refused.
+    ShowDelete {
+        show: ShowId,
+    },
     Stream {
         on: bool,
     },

@@ -154,6 +154,7 @@ pub fn to_json(command: &Command) -> Value {
         Command::ShowStart { name: None } => json!({ "verb": "show", "action": "start" }),
         Command::ShowStart { name: Some(name) } => json!({ "verb": "show", "action": "start", "name": name }),
         Command::ShowStop => json!({ "verb": "show", "action": "stop" }),
+        Command::ShowDelete { show } => json!({ "verb": "show", "action": "delete", "show": show }),
         Command::Stream { on } => json!({ "verb": "stream", "action": start_or_stop(*on) }),
         Command::Record { on } => json!({ "verb": "record", "action": start_or_stop(*on) }),
         Command::Marker { text } => json!({ "verb": "marker", "text": text }),
@@ -241,6 +242,7 @@ fn build(fields: &Fields<'_>) -> Result<Command, WireError> {
             let given = fields.get("name").is_some();
             Command::ShowStart { name: given.then(|| fields.text("name", MAX_NAME_CHARS)).transpose()? }
         }
+        ("show", Some("delete")) => Command::ShowDelete { show: fields.show_id()? },
         ("show", _) => Command::ShowStop,
         ("stream", action) => Command::Stream { on: action == Some("start") },
         ("record", action) => Command::Record { on: action == Some("start") },

@@ -1,13 +1,14 @@
-//! What each command does. A command is refused with its reason in words and changes nothing, or it acts at once.
+//! What each command does. A command is refused with its reason in words and changes nothing, or it acts at once. One
+//! exception: whoever asks for a slot's picture has it tried again at once, also where it is not there yet.
 
 use std::time::Duration;
 
 use crate::command::{Answer, Command, Envelope, Origin};
-use crate::ids::SlotId;
+use crate::ids::{ShowId, SlotId};
 
 use super::Director;
 use super::context::Cause;
-use super::effect::{Effect, Report};
+use super::effect::{Effect, Report, VaultOp};
 use super::program::Switched;
 use super::recorder::Start;
 use super::timers::Reason;
@@ -56,10 +57,12 @@ impl Director {
         match &envelope.command {
             Command::Cut { slot } => {
                 self.configured(*slot)?;
+                self.inputs.insist(&mut self.context, *slot);
                 self.switch(|program, field| program.cut(field, *slot, cause))
             }
             Command::Preview { slot } => {
                 self.configured(*slot)?;
+                self.inputs.insist(&mut self.context, *slot);
                 self.switch(|program, _| program.preview(*slot))
             }
             Command::Take => self.switch(|program, field| program.take(field, cause, None)),
@@ -72,6 +75,7 @@ impl Director {
             Command::Audio(audio) => self.audio.command(*audio).map(Done::from),
             Command::ShowStart { name } => self.show_start(name.clone(), cause),
             Command::ShowStop => self.show_stop(&cause),
+            Command::ShowDelete { show } => self.show_delete(show),
             Command::Stream { on } => self.stream(*on),
             Command::Record { on } => Ok(self.record(*on, cause)),
             Command::Marker { text } => self.recorder.marker(&mut self.context, text, &cause).map(|()| Done::Changed),
@@ -98,11 +102,11 @@ impl Director {
 
     fn switch(
         &mut self,
-        change: impl FnOnce(&mut super::program::Program, &super::program::Field<'_>) -> Switched,
+        change: impl FnOnce(&mut super::program::Program, &super::field::Field<'_>) -> Switched,
     ) -> Result<Done, String> {
-        let (inputs, config, program) = (&self.inputs, &self.config, &mut self.program);
+        let (inputs, context, program) = (&self.inputs, &self.context, &mut self.program);
         let why = |slot| inputs.why(slot);
-        let field = super::program::Field { live: inputs.live(), config, why: &why };
+        let field = inputs.field(context, &self.config, &why);
         match change(program, &field) {
             Switched::Yes => Ok(Done::Changed),
             Switched::Nothing => Ok(Done::Nothing),
@@ -127,6 +131,14 @@ impl Director {
         }
         self.uplink.streaming = false;
         self.recorder.stop(&mut self.context, true, cause);
+        Ok(Done::Changed)
+    }
+
+    fn show_delete(&mut self, show: &ShowId) -> Result<Done, String> {
+        if self.recorder.show().is_some_and(|running| running.new.id == *show) || !self.library.may_remove(show) {
+            return Err("that show is running: stop it first".to_owned());
+        }
+        self.context.vault(VaultOp::RemoveShow { show: show.clone() });
         Ok(Done::Changed)
     }
 

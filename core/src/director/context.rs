@@ -24,6 +24,8 @@ const SAMPLE_LATE: Duration = Duration::from_millis(150);
 /// Where nothing else moves either, the box is starved and not the source dead; after this much more, silence is
 /// believed all the same.
 const BELIEVED_AFTER: Duration = Duration::from_secs(1);
+/// A clock that moved by less was read with some delay.
+const CLOCK_MOVED_NS: u64 = 1_000_000_000;
 /// Until a late sampler is asked again.
 const JUDGE_AGAIN: Duration = Duration::from_millis(50);
 
@@ -40,6 +42,9 @@ pub(super) struct Context {
     /// Wall time minus monotonic time, as it was read last.
     wall_offset_ns: i64,
     pub trust: Trust,
+    /// The clock as it was when it was last told of; `None` before the first reading.
+    #[serde(default)]
+    clock_told: Option<(i64, Trust)>,
     /// What happened in this event that belongs into the show's timeline.
     #[serde(skip)]
     pub news: Vec<News>,
@@ -48,9 +53,24 @@ pub(super) struct Context {
 /// Something for the show's timeline.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum News {
-    Shown { picture: Picture, why: String, frame: FrameIndex, cause: Cause },
-    SlotLive { slot: SlotId },
-    SlotLost { slot: SlotId, why: String },
+    Shown {
+        picture: Picture,
+        why: String,
+        frame: FrameIndex,
+        cause: Cause,
+    },
+    SlotLive {
+        slot: SlotId,
+    },
+    SlotLost {
+        slot: SlotId,
+        why: String,
+    },
+    /// The wall clock moved by so much against the monotonic one, or is trusted otherwise than before.
+    ClockSet {
+        offset_ns: i64,
+        trust: Trust,
+    },
 }
 
 /// Who made something happen.
@@ -89,6 +109,7 @@ impl Context {
             sampled: now,
             wall_offset_ns: 0,
             trust: Trust::Unset,
+            clock_told: None,
             news: Vec::new(),
         }
     }
@@ -124,6 +145,12 @@ impl Context {
         let now_ns = i64::try_from(self.now.as_nanos()).unwrap_or(i64::MAX);
         self.wall_offset_ns = wall.unix_ns.saturating_sub(now_ns);
         self.trust = wall.trust;
+        let (before_ns, before) = *self.clock_told.get_or_insert((self.wall_offset_ns, wall.trust));
+        let moved_ns = self.wall_offset_ns.saturating_sub(before_ns);
+        if moved_ns.unsigned_abs() >= CLOCK_MOVED_NS || before != wall.trust {
+            self.clock_told = Some((self.wall_offset_ns, wall.trust));
+            self.news.push(News::ClockSet { offset_ns: moved_ns, trust: wall.trust });
+        }
     }
 
     pub fn wall(&self) -> Wall {

@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::command::{Answer, Origin};
 use crate::config::patch::Patch;
-use crate::grid::FrameIndex;
+use crate::grid::{FrameIndex, Grid};
 use crate::ids::{CommandId, SegmentId, ShowId, SlotId, Ticket};
-use crate::time::Wall;
+use crate::time::{Correction, Wall};
 use crate::timeline::Entry;
 
 use super::event::Sealed;
@@ -88,6 +88,10 @@ pub enum VaultOp {
         segment: SegmentId,
         why: String,
     },
+    /// The same for each of its segments, then everything else of the show. One that is not there is removed already.
+    RemoveShow {
+        show: ShowId,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,4 +108,21 @@ pub struct NewShow {
     /// 0, unless the show went on after a reboot: the grid then counts from another zero.
     #[serde(default)]
     pub origin_frame: u64,
+    /// How far off the clock was that gave `started`, once that is known. Nothing is renamed for it.
+    #[serde(default)]
+    pub clock: Option<Correction>,
+}
+
+impl NewShow {
+    /// When it began, by the best clock it has seen.
+    pub fn begun(&self) -> Wall {
+        self.started.corrected(self.clock)
+    }
+
+    /// When one of its frames was, by the clock that it began with: times of one show always tell its true length.
+    pub fn time_of(&self, frame: u64) -> Wall {
+        let into = Grid::new(self.fps).time_of(FrameIndex(frame)).as_nanos();
+        let unix_ns = self.started.unix_ns.saturating_add(i64::try_from(into).unwrap_or(i64::MAX));
+        Wall { unix_ns, trust: self.started.trust }
+    }
 }

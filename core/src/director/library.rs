@@ -92,6 +92,14 @@ impl Library {
         }
     }
 
+    /// Another disk is in use: these are its segments, oldest first. What the one before held is none of its business.
+    pub fn moved(&mut self, segments: Vec<StoredSegment>) {
+        self.rows.clear();
+        self.removing = None;
+        self.free_bytes = None;
+        self.recovered(segments);
+    }
+
     pub fn opened(&mut self, segment: &SegmentId) {
         self.set(segment.clone(), RowState::Growing);
     }
@@ -122,6 +130,18 @@ impl Library {
             let bytes = row.map_or(0, |row| row.bytes());
             self.free_bytes = self.free_bytes.map(|free| free.saturating_add(bytes));
         }
+    }
+
+    /// Whether nothing of this show is needed by anybody: it neither runs nor has an open file.
+    pub fn may_remove(&self, show: &ShowId) -> bool {
+        let growing = |(segment, row): (&SegmentId, &Row)| segment.show == *show && row.state == RowState::Growing;
+        self.running.as_ref() != Some(show) && !self.rows.iter().any(growing)
+    }
+
+    /// Somebody had the whole show removed.
+    pub fn show_removed(&mut self, show: &ShowId) {
+        let gone: Vec<SegmentId> = self.rows.keys().filter(|segment| segment.show == *show).cloned().collect();
+        gone.iter().for_each(|segment| self.removed(segment));
     }
 
     pub fn remove_failed(&mut self, context: &mut Context, segment: &SegmentId, why: &str) {

@@ -63,10 +63,24 @@ pub struct Capture {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CaptureSource {
-    V4l2 { node: String, mode: Mode },
-    Test { marks: bool, tone_hz: Option<u32> },
-    File { path: String, repeat: bool },
-    Network { url: Url },
+    V4l2 {
+        node: String,
+        mode: Mode,
+        /// Controls to be set before it streams, in this order: number and value.
+        #[serde(default)]
+        controls: Vec<(u32, i64)>,
+    },
+    Test {
+        marks: bool,
+        tone_hz: Option<u32>,
+    },
+    File {
+        path: String,
+        repeat: bool,
+    },
+    Network {
+        url: Url,
+    },
 }
 
 /// A slot's own sound card. Slots whose source brings its sound, or that have none, have no entry.
@@ -148,6 +162,9 @@ pub struct Recording {
     pub from: EncodeJob,
     /// Number of the first segment that this epoch opens; a file that exists already is passed over.
     pub first_number: u32,
+    /// The folder that it goes to; `None`: `data_dir`.
+    #[serde(default)]
+    pub folder: Option<String>,
     /// Grid position that the show counts from: its frame 0, or a later one when it went on after a reboot.
     pub origin: FrameIndex,
     /// A segment begins at this frame (or, when the source comes later, at its first frame). When it grows, the

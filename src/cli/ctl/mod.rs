@@ -1,7 +1,7 @@
 //! `cuebox ctl`: speaks to the running box over its local socket.
 
 mod client;
-mod shows;
+pub(super) mod shows;
 mod table;
 mod text;
 mod watch;

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::table::{bytes, span_of_time};
 use super::text::{Line, Span, columns, dim, plain};
 
-pub(super) fn list(shows: &Value) -> String {
+pub(in crate::cli) fn list(shows: &Value) -> String {
     let shows = shows.as_array().map(Vec::as_slice).unwrap_or_default();
     if shows.is_empty() {
         return "No show was recorded yet.\n".to_owned();
@@ -30,7 +30,7 @@ pub(super) fn list(shows: &Value) -> String {
     ))
 }
 
-pub(super) fn one(show: &Value) -> String {
+pub(in crate::cli) fn one(show: &Value) -> String {
     let mut lines = vec![
         Line(vec![plain(text(show, "name")), dim(format!("  {}", text(show, "id")))]),
         Line(vec![dim(format!(

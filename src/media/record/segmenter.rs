@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -225,7 +226,8 @@ impl Segmenter {
             self.state.next_number += 1;
             let name = SegmentId { show: self.wish.show.clone(), track: self.track, number };
             let beginning = Beginning { number, first, first_sample, caps: &caps, fps: self.state.fps };
-            match Segment::open(&self.context.data_dir.join(name.path()), &beginning) {
+            let folder = self.wish.folder.as_ref().map_or(self.context.data_dir.as_path(), Path::new);
+            match Segment::open(&folder.join(name.path()), &beginning) {
                 Ok(mut segment) => {
                     self.reporter.fact(Fact::SegmentOpened { number, first_frame: first });
                     self.state.recent.iter().for_each(|packet| segment.push_sound(packet));

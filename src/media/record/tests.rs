@@ -59,6 +59,7 @@ impl Set {
             show: ShowId::new("show"),
             from: job(),
             first_number: 1,
+            folder: None,
             origin: segment_from,
             segment_from,
         }
@@ -331,6 +332,7 @@ fn a_recording_ends_in_time_also_when_no_picture_ever_came() {
         show: ShowId::new("show"),
         from: job(),
         first_number: 1,
+        folder: None,
         origin: FrameIndex(0),
         segment_from: FrameIndex(0),
     };

@@ -25,6 +25,8 @@ guest() {
   hands "keyboard plug"
   hands "deck plug 0080 15"
   write_config
+  # When each frame leaves its encoder, which the judge counts presses to.
+  export CUEBOX_LOG=info,cuebox::encoded=trace
   start_cuebox
   wait_for 60 "all five slots are live" is 'sum(x["state"] == "live" for x in s["slots"]) == 5'
   plug_serial
@@ -183,6 +185,11 @@ keys = [0, 1, 2, 3, 4]
 red = [8, 9, 10, 11, 12]
 [http]
 socket = "$socket"
+# Nobody is there: it is what the stream is encoded for.
+[[leg]]
+name = "air"
+kind = "rtmp"
+url = "rtmp://127.0.0.1:9/live"
 TOML
   for n in 1 2 3 4 5; do
     cat >>"$config" <<TOML

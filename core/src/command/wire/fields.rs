@@ -3,9 +3,9 @@
 use serde_json::{Map, Value};
 
 use crate::config::patch::Patch;
-use crate::ids::{CommandId, SlotId};
+use crate::ids::{CommandId, ShowId, SlotId};
 
-use super::{GAIN_DB, MAX_ID_CHARS, Verb, WireError};
+use super::{GAIN_DB, MAX_ID_CHARS, MAX_NAME_CHARS, Verb, WireError};
 
 /// A body's fields, read by the verb that they belong to.
 pub(super) struct Fields<'a> {
@@ -73,6 +73,15 @@ impl Fields<'_> {
         let allowed = || "an object, or TOML, as config/cuebox.toml has it".to_owned();
         let value = self.need("patch", allowed)?;
         Patch::from_json(value).map_err(|error| bad("patch", error.to_string(), allowed()))
+    }
+
+    /// A show's id is a folder's name.
+    pub fn show_id(&self) -> Result<ShowId, WireError> {
+        let text = self.text("show", MAX_NAME_CHARS)?;
+        if text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+            return Ok(ShowId::new(text));
+        }
+        Err(bad("show", format!("is \"{}\"", shorten(&text)), "the id of a show: letters, digits, `-`".to_owned()))
     }
 
     pub fn text(&self, name: &'static str, max_chars: usize) -> Result<String, WireError> {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::ids::ShowId;
 
 fn slot(number: u8) -> SlotId {
     SlotId::new(number).unwrap()
@@ -60,6 +61,11 @@ fn forms() -> Vec<(&'static str, Value, Command)> {
             ShowStart { name: Some("Anna and Ben".to_owned()) },
         ),
         ("show stop", json!({"verb":"show","action":"stop"}), ShowStop),
+        (
+            "show delete 20261121-183005-3f2a",
+            json!({"verb":"show","action":"delete","show":"20261121-183005-3f2a"}),
+            ShowDelete { show: ShowId::new("20261121-183005-3f2a") },
+        ),
         ("stream start", json!({"verb":"stream","action":"start"}), Stream { on: true }),
         ("stream stop", json!({"verb":"stream","action":"stop"}), Stream { on: false }),
         ("record start", json!({"verb":"record","action":"start"}), Record { on: true }),
@@ -163,9 +169,13 @@ fn bad_bodies_are_told_what_is_wrong_and_what_is_allowed() {
             "`ms` is 18446744073709551615 (allowed: 40–10000 ms)",
         ),
         (r#"{"verb":"slate","on":"on"}"#, "`on` is \"on\" (allowed: true, false)"),
-        (r#"{"verb":"show"}"#, "`show` needs `action` (allowed: start, stop)"),
-        (r#"{"verb":"show","action":"pause"}"#, "`action` is \"pause\" (allowed: start, stop)"),
+        (r#"{"verb":"show"}"#, "`show` needs `action` (allowed: start, stop, delete)"),
+        (r#"{"verb":"show","action":"pause"}"#, "`action` is \"pause\" (allowed: start, stop, delete)"),
         (r#"{"verb":"show","action":"stop","name":"x"}"#, "`show` has no `name` (allowed: action, id, at)"),
+        (
+            r#"{"verb":"show","action":"delete","show":"../a"}"#,
+            "`show` is \"../a\" (allowed: the id of a show: letters, digits, `-`)",
+        ),
         (r#"{"verb":"audio","action":"mode","mode":"slot"}"#, "`audio` needs `slot` (allowed: 1–5)"),
         (
             r#"{"verb":"audio","action":"mode","mode":"mix","slot":1}"#,

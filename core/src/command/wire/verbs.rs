@@ -123,6 +123,7 @@ pub const VERBS: &[Verb] = &[
         "start a show: recording and streaming",
     ),
     row("show", Some("stop"), &[], "end the show: streaming stops, recordings are sealed"),
+    row("show", Some("delete"), &[arg("show", Kind::Text)], "remove a show that is over, with all its files; for good"),
     row("stream", Some("start"), &[], "publish to the configured legs"),
     row("stream", Some("stop"), &[], "stop publishing; recording goes on"),
     row("record", Some("start"), &[], "record; starts a show when none runs"),

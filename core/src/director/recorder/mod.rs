@@ -60,6 +60,9 @@ pub(super) struct Recorder {
     tracks: BTreeMap<Track, Lane>,
     /// Why the data folder cannot be written.
     unwritable: Option<String>,
+    /// Where recordings go; `None`: `data_dir`.
+    #[serde(default)]
+    folder: Option<String>,
     /// Why recording is stopped although it is on: no space.
     halted: Option<String>,
     show_backoff: Backoff,
@@ -111,6 +114,7 @@ impl Recorder {
             runs: BTreeMap::new(),
             tracks: BTreeMap::new(),
             unwritable: None,
+            folder: None,
             halted: None,
             show_backoff: Backoff::default(),
             haste: false,
@@ -173,7 +177,8 @@ impl Recorder {
                 context.timers.stop(&Reason::ShowPrepared);
                 // A show that was found must not stay open for ever.
                 if let Some(found) = start.found.filter(|_| close) {
-                    context.vault(VaultOp::CloseShow { show: found.show.id, ended: context.wall() });
+                    context
+                        .vault(VaultOp::CloseShow { ended: found.show.time_of(found.last_frame), show: found.show.id });
                 }
             }
             State::Running { show, .. } => {
@@ -193,9 +198,9 @@ impl Recorder {
     }
 
     /// Notes what the other machines reported.
-    pub fn report(&self, context: &mut Context) {
+    pub fn report(&mut self, context: &mut Context) {
         let news = std::mem::take(&mut context.news);
-        let State::Running { show, .. } = &self.state else { return };
+        let State::Running { show, folder } = &mut self.state else { return };
         for item in news {
             let now = here(context, show);
             match item {
@@ -207,6 +212,18 @@ impl Recorder {
                 }
                 News::SlotLive { slot } => note(context, show, now, What::SlotLive { slot }, None),
                 News::SlotLost { slot, why } => note(context, show, now, What::SlotLost { slot, why }, None),
+                News::ClockSet { offset_ns, trust } => {
+                    show.clock_set(offset_ns, trust);
+                    if *folder == Folder::Made {
+                        context.vault(VaultOp::OpenShow(show.new.clone()));
+                    }
+                    note(context, show, now, What::ClockSet { offset_ns, trust }, None);
+                    let moved_s = offset_ns / 1_000_000_000;
+                    if moved_s != 0 {
+                        let text = format!("the clock was set by {moved_s} s in the middle of the show");
+                        context.alert_once("clock_set", "", Severity::Warning, text);
+                    }
+                }
             }
         }
     }
@@ -270,6 +287,21 @@ impl Recorder {
             }
         }
         self.unwritable = why;
+    }
+
+    /// Recordings go to another folder from here on; told while none is open. The show goes on there.
+    pub fn moved(&mut self, context: &mut Context, folder: Option<String>) {
+        match &folder {
+            Some(folder) => {
+                let text = format!("data_dir cannot be used: recordings go to the second disk, {folder}");
+                context.alerts.raise(context.now, "second_disk", "", Severity::Error, text);
+            }
+            None => context.alerts.clear("second_disk", ""),
+        }
+        self.folder = folder;
+        if let State::Running { folder: made, .. } = &mut self.state {
+            *made = Folder::Failed;
+        }
     }
 
     pub const fn is_halted(&self) -> bool {
@@ -391,7 +423,8 @@ impl Recorder {
         context.timers.stop(&Reason::ShowCloses);
         // A show that is left open goes on after the restart: it is still the running one.
         if *close {
-            context.vault(VaultOp::CloseShow { show: show.new.id.clone(), ended: context.wall() });
+            let ended = show.new.time_of(show.frame(here(context, show)));
+            context.vault(VaultOp::CloseShow { show: show.new.id.clone(), ended });
             library.set_running(None);
         }
         for epoch in std::mem::take(&mut self.runs).into_keys() {

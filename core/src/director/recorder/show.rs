@@ -9,7 +9,7 @@ use crate::director::effect::NewShow;
 use crate::director::event::FoundShow;
 use crate::grid::{FrameIndex, Grid};
 use crate::ids::ShowId;
-use crate::time::{Mono, Trust, Wall};
+use crate::time::{Correction, Mono, Trust, Wall};
 use crate::timeline::{Entry, What};
 
 /// A show that was left this long ago is over: the box was switched off, not restarted.
@@ -23,6 +23,9 @@ pub(in crate::director) struct Show {
     pub guessed: bool,
     /// The first frame since it began or went on: nothing is told of an earlier one.
     from: FrameIndex,
+    /// How far the present clock is from the one it began with.
+    #[serde(default)]
+    clock_moved_ns: i64,
 }
 
 /// What a show is called in lists when nobody gave it a name.
@@ -51,24 +54,35 @@ impl Show {
             fps: config.program.fps,
             origin,
             origin_frame: 0,
+            clock: None,
         };
-        Self { new, guessed: false, from: origin }
+        Self { new, guessed: false, from: origin, clock_moved_ns: 0 }
     }
 
     /// The show goes on. In the same boot its frames still lie where they lay; after another boot the wall clock says
     /// how long it was away, when it can be believed both times, else it goes on behind the last known frame.
     pub fn resume(found: &FoundShow, wall: Wall, from: FrameIndex) -> Self {
         let mut new = found.show.clone();
+        let clock_moved_ns = new.clock.map_or(0, |known| known.offset_ns);
         if found.same_boot {
-            return Self { new, guessed: false, from };
+            return Self { new, guessed: false, from, clock_moved_ns };
         }
-        let elapsed_ns = wall.unix_ns.saturating_sub(new.started.unix_ns);
+        let elapsed_ns = wall.unix_ns.saturating_sub(new.begun().unix_ns);
         let by_wall = u64::try_from(i128::from(elapsed_ns) * i128::from(new.fps) / i128::from(NS_PER_S)).ok();
-        let believed = believed(new.started, wall);
+        let believed = believed(new.begun(), wall);
         let known = by_wall.filter(|frame| believed && *frame > found.last_frame);
         new.origin = from;
         new.origin_frame = known.unwrap_or(found.last_frame + 1);
-        Self { new, guessed: known.is_none(), from }
+        Self { new, guessed: known.is_none(), from, clock_moved_ns }
+    }
+
+    /// The clock moved. What is known of the show's start gets better by it only where this clock can be believed at
+    /// least as far as the one before.
+    pub fn clock_set(&mut self, offset_ns: i64, trust: Trust) {
+        self.clock_moved_ns = self.clock_moved_ns.saturating_add(offset_ns);
+        if trust >= self.new.begun().trust {
+            self.new.clock = Some(Correction { offset_ns: self.clock_moved_ns, trust });
+        }
     }
 
     /// The show's own frame at a place of the grid; what lies before its first is its first.
@@ -89,14 +103,21 @@ impl Show {
     }
 }
 
-/// Whether a show that was found may go on: not when the clocks agree that it was left long ago, nor when the picture
-/// has another size or rate now.
-pub(in crate::director) fn goes_on(found: &FoundShow, config: &Config, wall: Wall) -> bool {
+/// Whether a show that was found may go on: not when it was left long ago, nor when the picture has another size or
+/// rate now. In the same boot the monotonic clock says how long, whatever became of the other one; after another boot
+/// the wall clock does, where it can be believed both times.
+pub(in crate::director) fn goes_on(found: &FoundShow, config: &Config, now: Mono, wall: Wall) -> bool {
     let show = &found.show;
     let fits = (show.width, show.height, show.fps) == (config.program.width, config.program.height, config.program.fps);
     let recorded_s = i64::try_from(found.last_frame / u64::from(show.fps.max(1))).unwrap_or(i64::MAX);
-    let left_s = (wall.unix_ns.saturating_sub(show.started.unix_ns) / NS_PER_S).saturating_sub(recorded_s);
-    fits && !(believed(show.started, wall) && left_s > LEFT_FOR_GOOD_S)
+    let passed_s = if found.same_boot {
+        let frames = Grid::new(show.fps).at_or_after(now).since(show.origin).unwrap_or(0) + show.origin_frame;
+        i64::try_from(frames / u64::from(show.fps.max(1))).ok()
+    } else {
+        let begun = show.begun();
+        believed(begun, wall).then(|| wall.unix_ns.saturating_sub(begun.unix_ns) / NS_PER_S)
+    };
+    fits && passed_s.is_none_or(|passed_s| passed_s.saturating_sub(recorded_s) <= LEFT_FOR_GOOD_S)
 }
 
 fn believed(started: Wall, wall: Wall) -> bool {
@@ -161,11 +182,36 @@ mod tests {
     #[test]
     fn a_show_left_for_hours_or_of_another_size_does_not_go_on() {
         let config = Config::default();
-        assert!(goes_on(&found(false, Trust::Ntp), &config, later(3600, Trust::Ntp)));
-        assert!(goes_on(&found(false, Trust::Ntp), &config, later(360_000, Trust::Unset)), "nobody knows");
-        assert!(!goes_on(&found(false, Trust::Ntp), &config, later(5 * 3600, Trust::Ntp)));
+        let soon = Mono(200 * NS_PER_S.unsigned_abs());
+        assert!(goes_on(&found(false, Trust::Ntp), &config, soon, later(3600, Trust::Ntp)));
+        assert!(goes_on(&found(false, Trust::Ntp), &config, soon, later(360_000, Trust::Unset)), "nobody knows");
+        assert!(!goes_on(&found(false, Trust::Ntp), &config, soon, later(5 * 3600, Trust::Ntp)));
         let mut other = config;
         other.program.fps = 25;
-        assert!(!goes_on(&found(true, Trust::Ntp), &other, later(1, Trust::Ntp)));
+        assert!(!goes_on(&found(true, Trust::Ntp), &other, soon, later(1, Trust::Ntp)));
+    }
+
+    #[test]
+    fn in_one_boot_a_clock_that_jumped_ends_no_show() {
+        let config = Config::default();
+        let second = NS_PER_S.unsigned_abs();
+        for jump_s in [-20 * 365 * 86_400, -3600, 3600, 20 * 365 * 86_400] {
+            assert!(goes_on(&found(true, Trust::Ntp), &config, Mono(200 * second), later(jump_s, Trust::Ntp)));
+            assert!(!goes_on(&found(true, Trust::Ntp), &config, Mono(20_000 * second), later(jump_s, Trust::Ntp)));
+        }
+    }
+
+    #[test]
+    fn what_is_known_of_the_start_grows_with_the_clocks_trust_alone() {
+        let begun = |trust| Show::resume(&found(true, trust), later(0, trust), FrameIndex(900));
+        let mut show = begun(Trust::Unset);
+        show.clock_set(3600 * NS_PER_S, Trust::Ntp);
+        assert_eq!(show.new.begun(), later(3600, Trust::Ntp));
+        assert_eq!(show.new.started, later(0, Trust::Unset), "nothing is renamed");
+        show.clock_set(-7200 * NS_PER_S, Trust::Unset);
+        assert_eq!(show.new.begun(), later(3600, Trust::Ntp), "a clock that nobody believes says nothing");
+        show.clock_set(7201 * NS_PER_S, Trust::Ntp);
+        assert_eq!(show.new.begun(), later(3601, Trust::Ntp), "all moves count");
+        assert_eq!(show.new.time_of(900), later(30, Trust::Unset), "lengths are those of the frames");
     }
 }

@@ -21,6 +21,7 @@ impl Recorder {
                 show: show.new.id.clone(),
                 from: run.from.0,
                 first_number: run.first_number,
+                folder: self.folder.clone(),
                 origin: show.new.origin,
                 segment_from: run.segment_from,
             };

@@ -1,11 +1,13 @@
 //! What goes when space runs out.
 
-use crate::world::autostart;
-use cuebox_core::command::Command;
+use crate::world::{World, autostart};
+use cuebox_core::command::{Answer, Command};
 use cuebox_core::config::WhenFull;
+use cuebox_core::director::{Event, VaultFact};
+use cuebox_core::ids::Track;
 use cuebox_core::status::RecordingState;
 
-use super::{SECOND, recording};
+use super::{SECOND, recording, refused};
 
 #[test]
 fn when_space_runs_out_the_oldest_stored_files_go_first_and_the_running_show_never() {
@@ -32,6 +34,22 @@ fn when_space_runs_out_the_oldest_stored_files_go_first_and_the_running_show_nev
 }
 
 #[test]
+fn a_show_that_is_over_is_deleted_by_hand_and_the_running_one_is_not() {
+    let mut world = recording(autostart());
+    let first = world.status().show.unwrap().id;
+    let deletion = Command::ShowDelete { show: first.clone() };
+    assert!(refused(&world.ask(deletion.clone())).contains("running"));
+    world.send(Command::ShowStop);
+    world.ask(Command::ShowStart { name: None });
+    let runs = |world: &World| world.status().show.is_some_and(|show| show.id != first);
+    world.until("the next one", SECOND * 8, |world| runs(world) && world.status().recording.files == 6);
+    assert_eq!(world.ask(deletion), Answer::Done);
+    world.pass(SECOND);
+    assert!(!world.disk.shows.contains_key(&first) && world.disk.files.keys().all(|segment| segment.show != first));
+    assert_eq!(world.status().recording.state, RecordingState::Recording);
+}
+
+#[test]
 fn with_when_full_stop_recording_stops_with_an_alert_and_goes_on_when_there_is_space() {
     let mut config = autostart();
     config.record.when_full = WhenFull::Stop;
@@ -45,4 +63,19 @@ fn with_when_full_stop_recording_stops_with_an_alert_and_goes_on_when_there_is_s
     world.disk.capacity = capacity;
     world.until("goes on", SECOND * 10, |world| world.status().recording.state == RecordingState::Recording);
     assert_eq!(world.alert("disk_full"), None);
+}
+
+#[test]
+fn a_second_disk_takes_over_with_an_alert_and_the_next_file_number() {
+    let mut world = recording(autostart());
+    world.tell(Event::Vault(VaultFact::Unwritable { why: "I/O error".to_owned() }));
+    assert!(world.wanted().recordings.is_empty());
+    world.pass(SECOND);
+    let folder = Some("/mnt/second".to_owned());
+    world.tell(Event::Vault(VaultFact::Moved { folder: folder.clone(), segments: Vec::new() }));
+    world.tell(Event::Vault(VaultFact::Writable));
+    world.until("files", SECOND * 5, |world| world.segments(Track::Program) == [1, 2]);
+    assert!(world.wanted().recordings.values().all(|wish| wish.folder == folder && wish.first_number == 2));
+    assert!(world.alert("second_disk").unwrap().contains("/mnt/second"));
+    assert_eq!(world.status().recording.state, RecordingState::Recording);
 }

@@ -1,5 +1,7 @@
 //! What people rely on, one sentence each.
 
+mod cameras;
+mod clocks;
 mod commands;
 mod disk;
 mod failover;

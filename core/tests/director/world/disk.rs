@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use cuebox_core::director::{Event, FoundShow, NewShow, StoredSegment, VaultFact, VaultOp};
 use cuebox_core::ids::{SegmentId, ShowId, Track};
+use cuebox_core::time::Wall;
 use cuebox_core::timeline::Entry;
 
 use super::{Act, Dice, World, ms};
@@ -23,6 +24,8 @@ pub struct Disk {
     pub files: BTreeMap<SegmentId, File>,
     pub shows: BTreeMap<ShowId, NewShow>,
     pub open: Option<ShowId>,
+    /// When the last show that was closed ended.
+    pub ended: Option<Wall>,
     pub timeline: Vec<(ShowId, Entry)>,
     pub capacity: u64,
     pub(super) ages: u64,
@@ -69,8 +72,15 @@ impl World {
                 file.clean = sealed.clean;
                 self.plan(ms(20), Act::Tell(Event::Vault(VaultFact::SegmentIndexed { segment })));
             }
-            VaultOp::CloseShow { show, .. } => {
+            VaultOp::CloseShow { show, ended } => {
+                self.disk.ended = Some(ended);
                 assert_eq!(self.disk.open.take(), Some(show), "the show that is closed was open");
+            }
+            VaultOp::RemoveShow { show } => {
+                assert_ne!(self.disk.open.as_ref(), Some(&show), "the running show is never removed");
+                self.disk.files.retain(|segment, _| segment.show != show);
+                self.disk.shows.remove(&show);
+                self.plan(ms(40), Act::Tell(Event::Vault(VaultFact::ShowRemoved { show })));
             }
             VaultOp::Remove { segment, .. } => {
                 self.disk.remove(&segment);
