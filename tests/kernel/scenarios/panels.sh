@@ -3,7 +3,7 @@
 # it, each goes and comes back. The pictures of the Stream Deck and the recording are judged on the host.
 
 # Presses of each kind that are timed.
-presses=${KERNEL_TEST_PRESSES:-12}
+presses=${KERNEL_TEST_PRESSES:-125}
 # Five test pictures, which is what presses are timed on.
 size=${KERNEL_TEST_SIZE:-640x360}
 panels=/tmp/panels
