@@ -3,7 +3,9 @@ CARGO ?= cargo
 CONFIG ?= config/demo.toml
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help run panel test cargo-test kernel-test lint bench setup setup-test clean
+MINUTES ?= 30
+
+.PHONY: help run panel test cargo-test kernel-test lint bench soak setup setup-test clean
 
 help:
 	@echo "make run          five test cameras, a program, recordings under ./demo-data"
@@ -11,6 +13,7 @@ help:
 	@echo "make test         every test: core, graph, wire and kernel"
 	@echo "make lint         rustfmt and clippy, warnings are errors"
 	@echo "make bench        the figures of the README, each beside its reference"
+	@echo "make soak         cuts and losses for half an hour (MINUTES=…): memory, files and threads may not grow"
 	@echo "make kernel-test  the program on real V4L2, ALSA and USB drivers in a guest kernel"
 	@echo "make setup        install what building and running need (apt; sudo when not root)"
 
@@ -44,6 +47,9 @@ lint:
 bench: setup-test
 	$(CARGO) build --release --bin cuebox
 	$(CARGO) bench --bench figures
+
+soak: setup-test
+	$(CARGO) bench --bench figures -- soak $(MINUTES)
 
 clean:
 	$(CARGO) clean

@@ -18,9 +18,12 @@ mod bare_air;
 mod cut;
 mod failover;
 mod hands;
+mod legs;
 mod meter;
+mod mqtt;
 mod recovery;
 mod service;
+mod soak;
 
 // The bench of the wire tests, of which the figures use a part.
 #[path = "../../tests/wire/bench.rs"]
@@ -63,6 +66,7 @@ fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
     match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["bare", slots, seconds, folder] => bare::run(slots, seconds, folder),
+        ["soak", minutes] => soak::run(minutes),
         ["bare-air", host, token, seconds] => bare_air::run(host, token, seconds),
         [] => all(),
         figures => figures.iter().for_each(|figure| one(figure)),
@@ -76,7 +80,9 @@ const FIGURES: &[&str] = &[
     "failover",
     "serial",
     "mqtt",
+    "repeated",
     "start",
+    "resume",
     "recovery",
     "latency",
     "join",
@@ -99,11 +105,13 @@ fn one(figure: &str) {
         "failover" => failover::gap(),
         "serial" => hands::serial(),
         "mqtt" => hands::mqtt(),
+        "repeated" => mqtt::repeated(),
         "start" => service::start(),
+        "resume" => service::resume(),
         "recovery" => recovery::time(),
         "latency" => air::latency(),
         "join" => air::join(),
-        "legs" => air::legs(),
+        "legs" => legs::legs(),
         "outages" => air::outages(),
         "reconnects" => air::reconnects(),
         other => eprintln!("no figure is named {other}: {}", FIGURES.join(", ")),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use super::harness::{CueBox, Folder, five_cameras, live_slots};
 use super::meter::{cores, idle, median, rss_mb, wait};
 use super::{row, scratch};
 
@@ -138,5 +139,35 @@ pub fn start() {
         "≤ 1.5 s",
         &format!("{:.2} s (max {:.2})", median(&times), times.iter().copied().fold(0.0, f64::max)),
         "process start",
+    );
+}
+
+/// Killed in the middle of a show: from the next start until the chosen slot is on air and all is recorded again.
+pub fn resume() {
+    let folder = Folder::new("bench-resume");
+    let text = five_cameras("");
+    let mut cuebox = CueBox::start(&folder, &text);
+    let show = cuebox.wait_live(5)["show"]["id"].clone();
+    cuebox.done(&["cut", "3"]);
+    let mut times = Vec::new();
+    for _ in 0..10 {
+        cuebox.kill();
+        let began = Instant::now();
+        cuebox = CueBox::spawn(&folder, &text, &[]);
+        let status = cuebox.wait("the show goes on", 30, |status| {
+            status["program"]["on_air"] == 3
+                && live_slots(status) == 5
+                && status["recording"]["state"] == "recording"
+                && status["recording"]["files"] == 6
+        });
+        times.push(began.elapsed().as_secs_f64());
+        assert_eq!(status["show"]["id"], show, "it is the same show");
+    }
+    cuebox.stop();
+    row(
+        "start after a kill → the chosen slot on air, five slots live, six recordings running",
+        "≤ 3 s",
+        &format!("{:.2} s p50, {:.2} at most", median(&times), times.iter().copied().fold(0.0, f64::max)),
+        &format!("process start; {} kills", times.len()),
     );
 }

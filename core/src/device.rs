@@ -51,6 +51,54 @@ pub struct Mode {
     pub rate: Rate,
 }
 
+/// What an HDMI input tells of what arrives at it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Signal {
+    /// It is not such an input, or tells nothing.
+    #[default]
+    Untold,
+    Good,
+    /// No cable, or nothing on it.
+    None,
+    /// Something arrives and does not settle.
+    Unlocked,
+    /// A mode that the hardware cannot take.
+    OutOfRange,
+}
+
+impl Signal {
+    /// Why there is no picture; `None` where there may be one.
+    pub const fn trouble(self) -> Option<&'static str> {
+        match self {
+            Self::Untold | Self::Good => None,
+            Self::None => Some("no signal: nothing arrives at its input"),
+            Self::Unlocked => Some("no lock: a signal arrives and does not settle; another cable may help"),
+            Self::OutOfRange => Some("out of range: the camera sends a mode that this input cannot take"),
+        }
+    }
+}
+
+/// Something of a camera that can be set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Control {
+    /// The kernel's number for it.
+    pub id: u32,
+    /// As the configuration names it: `power_line_frequency`.
+    pub name: String,
+    pub min: i64,
+    pub max: i64,
+    pub step: u64,
+    pub default: i64,
+    /// When the camera was looked at.
+    pub value: i64,
+    /// Names of its values, where they have any.
+    #[serde(default)]
+    pub menu: Vec<(i64, String)>,
+    /// Decides whether another control counts (automatic exposure, white balance): set before those.
+    pub leads: bool,
+}
+
 /// A camera (or capture stick, or bridge) that is plugged in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Camera {
@@ -64,6 +112,10 @@ pub struct Camera {
     pub modes: Vec<ModeGroup>,
     /// ALSA device of the sound card on the same physical device.
     pub card: Option<String>,
+    #[serde(default)]
+    pub signal: Signal,
+    #[serde(default)]
+    pub controls: Vec<Control>,
 }
 
 /// An H.264 encoder with the limits that its board file states: one that a board may have, or, in [`Encoders`], one that

@@ -1,11 +1,16 @@
 //! What is wrong or risky on a machine: facts in, findings out, each with its remedy. Pure; the facts are gathered by
 //! whoever asks.
 
+mod machine;
+
 use serde::Serialize;
 
 use crate::config::Config;
 use crate::device::Encoders;
 use crate::time::Trust;
+use crate::usb::Load;
+
+pub use machine::{Heat, Machine};
 
 /// Writing must be this many times as fast as what is recorded: a disk is slower when it is full, old or warm.
 const DISK_RESERVE: f64 = 4.0;
@@ -31,6 +36,9 @@ pub struct Facts {
     pub closed: Vec<(String, String)>,
     /// Ports that the configuration names and where no camera is.
     pub empty_ports: Vec<String>,
+    pub machine: Machine,
+    /// What cameras will reserve of their USB buses.
+    pub buses: Vec<Load>,
 }
 
 /// The file system of the recordings.
@@ -87,6 +95,8 @@ pub fn findings(config: &Config, facts: &Facts) -> Vec<Finding> {
     found.extend(disk(config, facts));
     found.push(clock(facts));
     found.extend(devices(facts));
+    found.extend(machine::findings(&facts.machine));
+    found.extend(facts.buses.iter().map(bus));
     found.sort_by_key(|finding| std::cmp::Reverse(finding.level));
     found
 }
@@ -173,6 +183,19 @@ fn clock(facts: &Facts) -> Finding {
     }
 }
 
+/// Half of a bus is what experience says is safe; beyond all of it the last camera does not start.
+fn bus(load: &Load) -> Finding {
+    let ports: Vec<&str> = load.cameras.iter().map(|(port, _)| port.as_str()).collect();
+    let percent = load.percent();
+    let text = format!("the cameras on the USB bus {} reserve {percent} % of it: {}", load.bus, ports.join(", "));
+    let remedy = "move one to a connector whose port begins otherwise, or give the show a smaller size";
+    match (percent, load.cameras.len()) {
+        (101.., _) => Finding::wrong("usb_bus", text, remedy),
+        (51.., 2..) => Finding::risk("usb_bus", text, remedy),
+        _ => Finding::ok("usb_bus", text),
+    }
+}
+
 fn devices(facts: &Facts) -> Vec<Finding> {
     let closed = facts.closed.iter().map(|(device, why)| {
         let remedy = "let the service's user into the device's group, then start the service anew";
@@ -198,6 +221,7 @@ const fn as_float(number: u64) -> f64 {
 mod tests {
     use super::*;
     use crate::board::Board;
+    use crate::ids::Port;
 
     fn well() -> Facts {
         let board = Board::built_in("generic-x86").unwrap();
@@ -210,6 +234,8 @@ mod tests {
             clock: Trust::Ntp,
             closed: Vec::new(),
             empty_ports: Vec::new(),
+            machine: Machine { watchdog: true, ..Machine::default() },
+            buses: Vec::new(),
         }
     }
 
@@ -227,7 +253,13 @@ mod tests {
             Ok(Disk { written_bytes_per_s: mb_per_s * 1_000_000, slowest_sync_ms, free_bytes: free_gb * 1_000_000_000 })
         };
         type Change<'a> = &'a dyn Fn(&mut Facts);
-        let table: [(&str, Level, Change<'_>); 10] = [
+        let load = |bytes: [u32; 2]| Load {
+            bus: "usb-a".to_owned(),
+            cameras: (["usb-a-1", "usb-a-2"].map(Port::new)).into_iter().zip(bytes).collect(),
+        };
+        let table: [(&str, Level, Change<'_>); 12] = [
+            ("usb_bus", Level::Wrong, &|facts| facts.buses = vec![load([3_174, 3_186])]),
+            ("usb_bus", Level::Risk, &|facts| facts.buses = vec![load([1_600, 1_600])]),
             ("config", Level::Wrong, &|facts| facts.config_problem = Some("line 3".to_owned())),
             ("gstreamer", Level::Wrong, &|facts| facts.missing_elements = vec!["compositor".to_owned()]),
             ("encoders", Level::Wrong, &|facts| facts.encoders = Some(Encoders::default())),

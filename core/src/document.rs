@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::status::{AudioStatus, Gauges, Status};
 use crate::time::Mono;
 
-pub use crate::status::Viewers;
+pub use crate::status::{SpareCamera, Viewers};
 pub use parts::{AlertEntry, Encode, Leg, Panel, Probe, Program, Recording, Show, Slot, State};
 
 /// What the loop publishes: the facts and the latest samples. Cheap to clone.
@@ -48,6 +48,9 @@ pub struct Document {
     pub show: Option<Show>,
     pub program: Program,
     pub slots: Vec<Slot>,
+    /// Cameras that are plugged in and that no slot is for.
+    #[serde(default)]
+    pub spare: Vec<SpareCamera>,
     pub legs: Vec<Leg>,
     pub recording: Recording,
     pub encoders: Vec<Encode>,
@@ -79,6 +82,7 @@ impl Document {
             show: status.show.as_ref().map(Show::new),
             program: Program::new(&status.program),
             slots: status.slots.iter().map(|slot| Slot::new(slot, gauges, now)).collect(),
+            spare: status.spare.clone(),
             legs: status.legs.iter().map(|leg| Leg::new(leg, gauges, now)).collect(),
             recording: Recording::new(&status.recording, gauges),
             encoders: status.encodes.iter().map(|encode| Encode::new(encode, gauges)).collect(),

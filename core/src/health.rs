@@ -6,6 +6,13 @@
 //! | fewer pictures than its rate | in proportion, in steps of ten, from the first tenth that is missing |
 //! | failures since it was last steady for a minute | 10 each, at most 40 |
 //! | sound wanted and not there | 20 |
+//! | the very same picture for seconds | 20 |
+//! | nothing but black | 40 |
+//! | lost several times in a row, and therefore kept off the air | 20 |
+//!
+//! [`connection_quality`] is another number: what the platforms that show cameras count.
+
+use crate::director::Look;
 
 /// What the director knows of a slot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,6 +25,9 @@ pub struct Signs {
     /// Failures in a row, not yet forgotten.
     pub failures: u32,
     pub sound_missing: bool,
+    pub look: Look,
+    /// In a row, when they keep it off the air; else none.
+    pub losses: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +57,40 @@ pub fn health(signs: &Signs) -> Health {
         score = score.saturating_sub(20);
         reasons.push("no sound".to_owned());
     }
+    let (cost, seen) = match signs.look {
+        Look::Moving => (0, None),
+        Look::Still => (20, Some("its picture does not change")),
+        Look::Black => (40, Some("its picture is black")),
+    };
+    score = score.saturating_sub(cost);
+    reasons.extend(seen.map(str::to_owned));
+    if signs.losses > 0 {
+        score = score.saturating_sub(20);
+        reasons
+            .push(format!("lost {} times in a row: kept off the air for a while, a cut does not wait", signs.losses));
+    }
     Health { score, reasons }
+}
+
+/// A camera's quality as the platforms count it, 0–100: 30 less when more than 5 % of it is lost (15 less from 2 % on), 20
+/// less below 20 pictures a second (10 less below 25), 30 less below 1000 kbit/s.
+pub fn connection_quality(lost_percent: f64, fps: f64, bitrate_bps: u64) -> u8 {
+    let lost = if lost_percent > 5.0 {
+        30
+    } else if lost_percent > 2.0 {
+        15
+    } else {
+        0
+    };
+    let slow = if fps < 20.0 {
+        20
+    } else if fps < 25.0 {
+        10
+    } else {
+        0
+    };
+    let thin = if bitrate_bps < 1_000_000 { 30 } else { 0 };
+    100 - lost - slow - thin
 }
 
 /// Whole tenths of the nominal rate that do not arrive.
@@ -77,10 +120,27 @@ mod tests {
             (Signs { failures: 9, sound_missing: true, ..good }, 40, 2),
             (Signs { measured_mfps: Some(5_000), failures: 9, sound_missing: true, ..good }, 0, 3),
             (Signs { nominal_mfps: 0, ..good }, 100, 0),
+            (Signs { look: Look::Still, ..good }, 80, 1),
+            (Signs { look: Look::Black, ..good }, 60, 1),
+            (Signs { losses: 3, look: Look::Black, ..good }, 40, 2),
         ];
         for (signs, score, reasons) in cases {
             let health = health(&signs);
             assert_eq!((health.score, health.reasons.len()), (score, reasons), "{signs:?}");
+        }
+    }
+
+    #[test]
+    fn the_platforms_own_number_is_counted_as_they_do() {
+        let cases = [
+            ((0.0, 30.0, 4_000_000), 100),
+            ((2.0, 25.0, 1_000_000), 100),
+            ((2.1, 24.9, 1_000_000), 75),
+            ((5.1, 19.9, 999_999), 20),
+            ((100.0, 0.0, 0), 20),
+        ];
+        for ((lost, fps, bps), expected) in cases {
+            assert_eq!(connection_quality(lost, fps, bps), expected, "{lost} % {fps} fps {bps} bit/s");
         }
     }
 }

@@ -60,6 +60,13 @@ pub enum Record {
     },
 }
 
+/// [`Record::Snapshot`], of a director that is not copied for it.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Opening<'a> {
+    Snapshot { at: Mono, director: &'a Director },
+}
+
 /// Turns events into lines. Call [`Journal::before`] and [`Journal::after`] around each [`Director::handle`].
 #[derive(Clone, Debug, Default)]
 pub struct Journal {
@@ -82,7 +89,7 @@ impl Journal {
         self.settings = None;
         self.pending.clear();
         self.status = hash(&director.status());
-        self.line(&Record::Snapshot { at: now, director: Box::new(director.clone()) })
+        self.line(&Opening::Snapshot { at: now, director })
     }
 
     /// Lines to be written before the director acts on `event`.
@@ -133,7 +140,7 @@ impl Journal {
         if self.configured {
             self.pending.clear();
             self.status = hash(&director.status());
-            lines = vec![self.line(&Record::Snapshot { at: now, director: Box::new(director.clone()) })];
+            lines = vec![self.line(&Opening::Snapshot { at: now, director })];
             lines.extend(self.answers(director));
             lines.extend(self.changed_settings(director));
             return lines;
@@ -205,7 +212,7 @@ impl Journal {
             .collect()
     }
 
-    fn line(&mut self, record: &Record) -> String {
+    fn line(&mut self, record: &impl Serialize) -> String {
         // All maps in here have text or numbers as keys, and a command's numbers come from JSON: this cannot fail.
         let line = serde_json::to_string(record).unwrap_or_default();
         self.bytes += line.len() + 1;
@@ -263,15 +270,8 @@ pub fn seen_commands(file: &str) -> Option<Vec<SeenCommand>> {
 }
 
 fn in_snapshot(snapshot: &Value) -> Vec<SeenCommand> {
-    let answers = snapshot.pointer("/snapshot/director/answers");
-    let list = |key: &str| answers.and_then(|answers| answers.get(key));
-    let order = list("order").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-    let known = |id: &str| {
-        let known = list("seen")?.get(id)?;
-        let answer = known.get("answer").and_then(|answer| serde_json::from_value(answer.clone()).ok()).flatten();
-        Some(SeenCommand { id: CommandId::new(id), body: known.get("body")?.as_u64()?, answer })
-    };
-    order.filter_map(known).collect()
+    let seen = snapshot.pointer("/snapshot/director/answers/seen").and_then(Value::as_array);
+    seen.into_iter().flatten().filter_map(|seen| SeenCommand::deserialize(seen).ok()).collect()
 }
 
 /// What is wrong with a journal.

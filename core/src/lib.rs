@@ -14,6 +14,9 @@
 //! | [`rate`] | the stream's bitrate, picture size and sound, from what the network carries |
 //! | [`board`] | what a board's encoders are and what they can carry, from its board file |
 //! | [`capture_mode`] | which of a camera's modes is taken |
+//! | [`camera_controls`] | what a camera is set to, from what is wished |
+//! | [`edid`] | what an HDMI input asks cameras for |
+//! | [`usb`] | which cameras share a bus, and what each reserves of it |
 //! | [`device`] | what a shell tells of a camera or an encoder |
 //! | [`mqtt`] | topics and payloads: what comes in, what goes out when |
 //! | [`retime`] | which frame of the grid a picture of a source gets |
@@ -28,6 +31,7 @@
 //! | [`timeline`] | the show's switches with their exact frames |
 
 pub mod board;
+pub mod camera_controls;
 pub mod capture_mode;
 pub mod command;
 pub mod config;
@@ -36,6 +40,7 @@ pub mod device;
 pub mod director;
 pub mod doctor;
 pub mod document;
+pub mod edid;
 pub mod encode_plan;
 pub mod grid;
 pub mod health;
@@ -52,3 +57,4 @@ pub mod status;
 pub mod tally;
 pub mod time;
 pub mod timeline;
+pub mod usb;

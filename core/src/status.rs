@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::device::Encoders;
 use crate::director::Medium;
-use crate::ids::{LegId, ShowId, SlotId};
+use crate::ids::{LegId, Port, ShowId, SlotId};
 use crate::time::{Mono, Wall};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,6 +17,9 @@ pub struct Status {
     pub show: Option<ShowStatus>,
     pub program: ProgramStatus,
     pub slots: Vec<SlotStatus>,
+    /// Cameras that no slot is for.
+    #[serde(default)]
+    pub spare: Vec<SpareCamera>,
     pub legs: Vec<LegStatus>,
     pub viewers: Viewers,
     pub recording: RecordingStatus,
@@ -116,6 +119,16 @@ pub struct SlotStatus {
     pub next_try: Option<Mono>,
     /// 0–100.
     pub health: u8,
+    /// Flapped: only a cut puts it on air before this time.
+    #[serde(default)]
+    pub kept_off: Option<Mono>,
+}
+
+/// A camera that is plugged in and left alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpareCamera {
+    pub port: Port,
+    pub name: String,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -292,6 +305,12 @@ pub struct SlotGauges {
     pub fps: f64,
     /// RMS per channel, dBFS.
     pub audio_dbfs: Vec<f64>,
+    /// Highest sample per channel, dBFS.
+    pub audio_peak_dbfs: Vec<f64>,
+    /// How much faster the sound card runs than the box's clock; `None`: no card, or not known yet.
+    pub audio_drift_ppm: Option<f64>,
+    /// Pictures in a hundred that the source lost, of late.
+    pub lost_percent: f64,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -127,8 +127,8 @@ fn near(path: &str) -> String {
 
 fn source(source: &Source) -> String {
     match source {
-        Source::V4l2 { port: Some(port) } => format!("camera at {port}"),
-        Source::V4l2 { port: None } => "first free camera".to_owned(),
+        Source::V4l2 { port: Some(port), .. } => format!("camera at {port}"),
+        Source::V4l2 { port: None, .. } => "first free camera".to_owned(),
         Source::Test { .. } => "test picture".to_owned(),
         Source::File { path, .. } => format!("file {path}"),
         Source::Network { url } => url.to_string(),

@@ -6,9 +6,10 @@ use cuebox_core::board::Board;
 use cuebox_core::config::{Config, Source};
 use cuebox_core::doctor::{Facts, Finding, Level, findings};
 use cuebox_core::ids::Port;
+use cuebox_core::usb;
 use serde_json::{Value, json};
 
-use crate::supervise::{board, clock, doctor};
+use crate::supervise::{board, clock, doctor, machine};
 use crate::{devices, media};
 
 /// Everything that was looked at, what is wrong first. Takes some seconds where encoders have to be tried.
@@ -20,9 +21,9 @@ pub fn examine(config: &Config, config_problem: Option<String>) -> Vec<Finding> 
         media::encode::probe(&board.id, board.encoder_candidates(), cache.as_deref())
     });
     let plugged = devices::snapshot();
-    let is_there = |port: &Port| plugged.cameras.iter().any(|camera| camera.port == *port);
+    let is_there = |port: &Port| plugged.cameras.iter().any(|camera| camera.port.is_meant_by(port));
     let ports = config.slots.values().filter_map(|slot| match &slot.source {
-        Source::V4l2 { port } => port.as_ref(),
+        Source::V4l2 { port, .. } => port.as_ref(),
         Source::Test { .. } | Source::File { .. } | Source::Network { .. } => None,
     });
     let empty_ports = ports.filter(|port| !is_there(port)).map(ToString::to_string).collect();
@@ -34,6 +35,8 @@ pub fn examine(config: &Config, config_problem: Option<String>) -> Vec<Finding> 
         clock: clock::read().trust,
         closed: doctor::closed_devices(),
         empty_ports,
+        machine: machine::read(Path::new("/")),
+        buses: usb::loads(config, &plugged.cameras, &plugged.usb),
     };
     findings(config, &facts)
 }

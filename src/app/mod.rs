@@ -18,13 +18,14 @@ mod journal;
 pub mod shows;
 mod wiring;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use cuebox_core::board::BoardError;
 use cuebox_core::config::Config;
 use cuebox_core::config::patch::Patch;
+use cuebox_core::settings::Settings;
 
 use crate::console::ConsoleError;
 use crate::devices::DeviceError;
@@ -98,6 +99,11 @@ pub fn run(job: Job) -> Result<Ended, RunError> {
     let ended = runtime.block_on(async { wiring::start(job)?.run().await });
     runtime.shutdown_timeout(Duration::from_millis(200));
     ended
+}
+
+/// What a box with this configuration remembers of its cameras and settings; `None`: it has not run yet.
+pub fn remembered(config: &Config) -> Option<Settings> {
+    journal::process_before(Path::new(&config.data_dir)).settings
 }
 
 /// Everything that is plugged in.

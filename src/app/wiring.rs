@@ -9,6 +9,7 @@ use cuebox_core::command::{Answer, Envelope, Origin};
 use cuebox_core::config::HttpConfig;
 use cuebox_core::director::{Director, Event};
 use cuebox_core::document::{Life, Snapshot};
+use cuebox_core::edid::Preferred;
 use cuebox_core::grid::Grid;
 use cuebox_core::ids::{CommandId, ShowId, Track};
 use cuebox_core::status::Gauges;
@@ -71,7 +72,7 @@ pub fn start(job: Job) -> Result<Cycle, RunError> {
     let credentials = Arc::new(Platform::start(Handle::current(), &config.box_id, clock::read));
     let media = Arc::new(Media::start(format, data_dir.clone(), credentials, sender.clone())?);
     probe_encoders(data_dir.clone(), sender.clone())?;
-    let devices = devices::watch(sender.clone())?;
+    let devices = devices::watch(sender.clone(), Preferred::for_show(program.fps))?;
 
     let mut director = Director::new(config.clone(), seed(), started);
     let before = journal::process_before(&data_dir);

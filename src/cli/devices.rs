@@ -1,5 +1,6 @@
-//! `cuebox devices`: what is plugged in, as a technician reads it over the phone: the port first, because the port is
-//! what the configuration wants. Which slot a camera would take is asked of the director itself.
+//! `cuebox devices`: what is plugged in, as a technician reads it over the phone: a table with a line for each camera, then
+//! all there is to know of each. Which slot a camera would take is asked of the director itself, which is given what the
+//! box remembers of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -8,9 +9,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use cuebox_core::config::Config;
-use cuebox_core::device::{Camera, ModeGroup, PixelFormat};
+use cuebox_core::device::{Camera, Control, ModeGroup, PixelFormat, Signal};
 use cuebox_core::director::{CaptureSource, Director, Event};
 use cuebox_core::ids::{Port, SlotId};
+use cuebox_core::settings::Settings;
 use cuebox_core::time::Mono;
 use serde_json::json;
 
@@ -27,7 +29,8 @@ type Seats = BTreeMap<Port, SlotId>;
 pub(super) fn list(config: Option<PathBuf>, json: bool) -> Result<(), Failure> {
     let config = Loaded::load_without_secrets(config).map_err(|error| Failure::Failed(error.to_string()))?.config;
     let found = app::devices();
-    let seats = seats(config, &found.cameras);
+    let remembered = app::remembered(&config);
+    let seats = seats(config, remembered, &found.cameras);
     let panels = app::panels();
     if !json {
         let text = describe(&found, &seats) + &describe_panels(&panels);
@@ -42,8 +45,11 @@ pub(super) fn list(config: Option<PathBuf>, json: bool) -> Result<(), Failure> {
 }
 
 /// Which cameras a box that starts now would open, and in which slots.
-fn seats(config: Config, cameras: &[Camera]) -> Seats {
+fn seats(config: Config, remembered: Option<Settings>, cameras: &[Camera]) -> Seats {
     let mut director = Director::new(config, 0, Mono::default());
+    if let Some(settings) = remembered {
+        director.restore(settings);
+    }
     let mut now = Mono::default();
     for camera in cameras {
         director.handle(now, Event::CameraPlugged(camera.clone()));
@@ -66,6 +72,8 @@ fn describe(found: &Plugged, seats: &Seats) -> String {
     let mut text = String::new();
     if found.cameras.is_empty() {
         text.push_str("No camera is plugged in.\n");
+    } else {
+        text.push_str(&table(found, seats));
     }
     for (number, camera) in found.cameras.iter().enumerate() {
         describe_camera(&mut text, number + 1, camera, seats.get(&camera.port));
@@ -82,6 +90,38 @@ fn describe(found: &Plugged, seats: &Seats) -> String {
         let _ = writeln!(text, "  {}  {}  at {}", card.device, printable(&card.name), card.port);
     }
     text
+}
+
+/// A line for each camera: its number here, the slot that it would take, port, signal, name.
+fn table(found: &Plugged, seats: &Seats) -> String {
+    let row = |(number, camera): (usize, &Camera)| {
+        let slot = seats.get(&camera.port).map_or_else(|| "none".to_owned(), |slot| format!("slot {slot}"));
+        let port = camera.port.short().unwrap_or_else(|| camera.port.to_string());
+        [(number + 1).to_string(), slot, port, signal(camera.signal).to_owned(), printable(&camera.name)]
+    };
+    let heads = ["#", "takes", "port", "signal", "name"].map(str::to_owned);
+    let rows: Vec<_> = std::iter::once(heads).chain(found.cameras.iter().enumerate().map(row)).collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+    let widths = [0, 1, 2, 3].map(width);
+    let mut text = String::new();
+    for row in &rows {
+        for (cell, width) in row.iter().zip(widths) {
+            let _ = write!(text, "{cell:<width$}  ");
+        }
+        let _ = writeln!(text, "{}", row[4]);
+    }
+    text.push('\n');
+    text
+}
+
+const fn signal(signal: Signal) -> &'static str {
+    match signal {
+        Signal::Untold => "-",
+        Signal::Good => "good",
+        Signal::None => "no signal",
+        Signal::Unlocked => "no lock",
+        Signal::OutOfRange => "out of range",
+    }
 }
 
 fn describe_panels(panels: &[FoundPanel]) -> String {
@@ -101,7 +141,7 @@ fn describe_panels(panels: &[FoundPanel]) -> String {
 fn describe_camera(text: &mut String, number: usize, camera: &Camera, slot: Option<&SlotId>) {
     let _ = writeln!(text, "Camera {number}: {}", printable(&camera.name));
     let _ = writeln!(text, "  port     {}", camera.port);
-    let slot = slot.map_or_else(|| "none: no free slot wants it".to_owned(), ToString::to_string);
+    let slot = slot.map_or_else(|| "none: no free slot wants it, it is left alone".to_owned(), ToString::to_string);
     let _ = writeln!(text, "  slot     {slot}");
     if let Some(serial) = &camera.serial {
         let _ = writeln!(text, "  serial   {}", printable(serial));
@@ -110,7 +150,18 @@ fn describe_camera(text: &mut String, number: usize, camera: &Camera, slot: Opti
     for (row, format) in formats(&camera.modes).into_iter().enumerate() {
         let _ = writeln!(text, "  {:<8} {format}", if row == 0 { "formats" } else { "" });
     }
+    for (row, control) in camera.controls.iter().enumerate() {
+        let _ = writeln!(text, "  {:<8} {}", if row == 0 { "controls" } else { "" }, describe_control(control));
+    }
     let _ = writeln!(text, "  now at   {}\n", camera.node);
+}
+
+/// `name = value (allowed; default)`, as the configuration takes it.
+fn describe_control(control: &Control) -> String {
+    let Control { name, min, max, default, value, menu, .. } = control;
+    let choices: Vec<String> = menu.iter().map(|(value, name)| format!("{value} {}", printable(name))).collect();
+    let allowed = if choices.is_empty() { format!("{min} to {max}") } else { choices.join(", ") };
+    format!("{name} = {value}  ({allowed}; default {default})")
 }
 
 /// One line for each pixel format: its sizes, largest first, with the highest rate of each.
@@ -150,6 +201,10 @@ mod tests {
 
     use super::*;
 
+    fn plugged(cameras: Vec<Camera>) -> Plugged {
+        Plugged { cameras, sound: Vec::new(), unusable: Vec::new(), usb: Vec::new() }
+    }
+
     #[test]
     fn a_camera_is_told_by_its_port_with_its_formats_largest_first() {
         let mode = |format, width, height, fps| ModeGroup {
@@ -169,16 +224,32 @@ mod tests {
                 mode(PixelFormat::Yuyv, 1280, 720, 10),
             ],
             card: Some("hw:CARD=Link,DEV=0".to_owned()),
+            signal: Signal::Untold,
+            controls: vec![Control {
+                id: 9,
+                name: "power_line_frequency".to_owned(),
+                min: 0,
+                max: 2,
+                step: 1,
+                default: 2,
+                value: 1,
+                menu: vec![(0, "Disabled".to_owned()), (1, "50 Hz".to_owned())],
+                leads: false,
+            }],
         };
-        let found = Plugged { cameras: vec![camera], sound: Vec::new(), unusable: Vec::new() };
-        let seats = seats(Config::default(), &found.cameras);
+        let found = plugged(vec![camera]);
+        let seats = seats(Config::default(), None, &found.cameras);
         let expected = "\
+#  takes   port     signal  name
+1  slot 1  usb-1.2  -       Cam [2J Link
+
 Camera 1: Cam [2J Link
   port     usb-0000:01:00.0-1.2
   slot     1
   sound    hw:CARD=Link,DEV=0
   formats  YUYV   1280x720 10/s, 640x480 30/s
            MJPEG  1920x1080 30/s
+  controls power_line_frequency = 1  (0 Disabled, 1 50 Hz; default 2)
   now at   /dev/video0
 
 ";
@@ -187,7 +258,7 @@ Camera 1: Cam [2J Link
 
     #[test]
     fn nothing_plugged_in_is_said() {
-        let found = Plugged { cameras: Vec::new(), sound: Vec::new(), unusable: Vec::new() };
+        let found = plugged(Vec::new());
         assert_eq!(describe(&found, &Seats::new()), "No camera is plugged in.\n");
     }
 
@@ -205,13 +276,15 @@ Camera 1: Cam [2J Link
                 rates: vec![Rate::new(30, 1)],
             }],
             card: None,
+            signal: Signal::Good,
+            controls: Vec::new(),
         };
         let cameras: Vec<_> = ["usb-1", "usb-2", "usb-3"].map(camera).into();
         let text = "[[slot]]\nnumber = 4\nsource = { kind = \"v4l2\", port = \"usb-2\" }\n\
                     [[slot]]\nnumber = 5\nsource = { kind = \"v4l2\" }\n";
         let config = cuebox_core::config::parse(text, "/etc", &|_| Ok(String::new())).unwrap().config;
         let told: Vec<_> =
-            seats(config, &cameras).into_iter().map(|(port, slot)| (port.to_string(), slot.number())).collect();
+            seats(config, None, &cameras).into_iter().map(|(port, slot)| (port.to_string(), slot.number())).collect();
         assert_eq!(told, [("usb-1".to_owned(), 5), ("usb-2".to_owned(), 4)]);
     }
 }

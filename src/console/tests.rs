@@ -69,12 +69,14 @@ fn snapshot() -> Snapshot {
         device: None,
         next_try: None,
         health: 100,
+        kept_off: None,
     });
     let status = Status {
         box_id: "hall-1".to_owned(),
         show: None,
         program: ProgramStatus { on_air: Some(slot(1)), ..ProgramStatus::default() },
         slots: slots.collect(),
+        spare: Vec::new(),
         legs: Vec::new(),
         viewers: Default::default(),
         recording: Default::default(),

@@ -5,9 +5,11 @@
 //! *is* its port: the same port after a replug is the same camera to the director, whatever node number it gets. A node
 //! that cannot be opened yet is asked again, later each time, for ever.
 //!
-//! This shell never streams and never changes a setting; it may look at cameras that are on air. It must not know slots,
-//! the configuration or GStreamer.
+//! This shell never streams, and changes nothing but the EDID of an HDMI input; it may look at cameras that are on air. It
+//! must not know slots, the configuration or GStreamer.
 
+mod controls;
+mod hdmi;
 mod modes;
 mod place;
 mod probe;
@@ -22,6 +24,7 @@ use std::time::{Duration, Instant};
 use cuebox_core::device::Camera;
 use cuebox_core::director::Event;
 use cuebox_core::ids::Port;
+use cuebox_core::usb::Video;
 use serde::Serialize;
 
 pub use watch::{DeviceWatch, watch};
@@ -41,6 +44,9 @@ pub struct Snapshot {
     pub sound: Vec<SoundCard>,
     /// Cameras that are there but cannot be used.
     pub unusable: Vec<Unusable>,
+    /// What the descriptors of USB cameras say, by port.
+    #[serde(skip)]
+    pub usb: Vec<(Port, Video)>,
 }
 
 /// One capture device of a sound card.
@@ -64,14 +70,17 @@ pub struct Unusable {
 pub fn snapshot() -> Snapshot {
     let machine = sysfs::Machine::this();
     let sound = machine.sound_nodes();
+    let nodes = machine.video_nodes();
+    let usb = nodes.iter().filter_map(|node| Some((node.port.clone(), machine.usb_video(node)?))).collect();
     let mut tracker = tracker::Tracker::default();
-    let events = tracker.look(Instant::now(), Duration::ZERO, machine.video_nodes(), &sound, &mut probe::probe);
+    let events = tracker.look(Instant::now(), Duration::ZERO, nodes, &sound, &mut probe::probe);
     let camera = |event| if let Event::CameraPlugged(camera) = event { Some(camera) } else { None };
     let unusable = |failure: tracker::Failure| Unusable { port: failure.port, node: failure.node, why: failure.why };
     let card = |node: sysfs::SoundNode| SoundCard { device: node.device, name: node.name, port: node.port };
     Snapshot {
         cameras: events.into_iter().filter_map(camera).collect(),
         sound: sound.into_iter().map(card).collect(),
+        usb,
         unusable: tracker.failures().into_iter().map(unusable).collect(),
     }
 }

@@ -2,18 +2,22 @@
 
 use std::path::Path;
 
-use cuebox_core::device::ModeGroup;
+use cuebox_core::device::{Control, ModeGroup, Signal};
+use cuebox_core::edid::EDID_BYTES;
 use rustix::io::Errno;
 
-use super::modes;
+use super::hdmi::{self, Listener, Offered};
 use super::sysfs::printable;
 use super::v4l2::Node;
+use super::{controls, modes};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Probed {
     Camera {
         name: String,
         modes: Vec<ModeGroup>,
+        signal: Signal,
+        controls: Vec<Control>,
     },
     /// Metadata, a codec, an output: nothing that anyone would plug in.
     Other,
@@ -26,8 +30,43 @@ pub fn probe(path: &str) -> Result<Probed, String> {
     let capability = node.capability().map_err(explain)?;
     Ok(match capability.capture {
         None => Probed::Other,
-        Some(layout) => Probed::Camera { name: printable(&capability.card), modes: modes::read(&node, layout) },
+        Some(layout) => Probed::Camera {
+            name: printable(&capability.card),
+            modes: modes::read(&node, layout),
+            signal: hdmi::signal(&node),
+            controls: controls::read(&node),
+        },
     })
+}
+
+/// What an HDMI input tells at present: its signal, and the modes of it when there is one.
+pub struct Heard {
+    pub signal: Signal,
+    pub modes: Vec<ModeGroup>,
+}
+
+/// Asks an input of which only its signal may have changed. `None`: it cannot be asked now.
+pub fn hear(path: &str) -> Option<Heard> {
+    let node = Node::open(Path::new(path)).ok()?;
+    let layout = node.capability().ok()?.capture?;
+    let signal = hdmi::signal(&node);
+    let modes = if signal == Signal::Good { modes::read(&node, layout) } else { Vec::new() };
+    Some(Heard { signal, modes })
+}
+
+/// Sets the EDID of a node that takes one, which makes the camera at its other end send.
+pub fn offer(path: &str, edid: &[u8; EDID_BYTES]) {
+    let Ok(node) = Node::open(Path::new(path)) else { return };
+    if matches!(node.capability(), Ok(capability) if capability.capture.is_some())
+        && hdmi::offer(&node, edid) == Offered::Set
+    {
+        tracing::info!("{path} asks cameras for the show's mode");
+    }
+}
+
+/// Listens to changes of a node's signal; `None` where it tells none.
+pub fn listen(path: &str) -> Option<Listener> {
+    Listener::new(Node::open(Path::new(path)).ok()?)
 }
 
 fn why(path: &str, errno: Errno) -> String {

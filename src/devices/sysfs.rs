@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use cuebox_core::ids::Port;
+use cuebox_core::usb::{self, Video};
 
 use super::place::Place;
 
@@ -69,6 +70,12 @@ impl Machine {
         }
         nodes.sort_by(|a, b| a.port.cmp(&b.port));
         nodes
+    }
+
+    /// What the descriptors of the USB device say that this node is the first of.
+    pub fn usb_video(&self, node: &VideoNode) -> Option<Video> {
+        let device = node.sound_device.as_deref()?;
+        usb::parse(&fs::read(to_sys(device, &self.sys).join("descriptors")).ok()?)
     }
 
     /// Every capture device of every sound card.

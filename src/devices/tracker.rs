@@ -7,7 +7,7 @@
 //! | state of a node | left when |
 //! |---|---|
 //! | Asked at `due` | the probe answers: Camera or Other · it fails: asked again, later each time, at most every [`SLOWEST`] |
-//! | Camera | another instance of the node appears, or it disappears |
+//! | Camera | another instance of the node appears, or it disappears; an HDMI input's signal and modes change within it |
 //! | Other | the same |
 //!
 //! Invariants: a port is told as unplugged before it is told as plugged again; a port keeps its name for as long as its
@@ -16,11 +16,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use cuebox_core::device::{Camera, ModeGroup};
+use cuebox_core::device::{Camera, Control, ModeGroup, Signal};
 use cuebox_core::director::Event;
 use cuebox_core::ids::Port;
 
-use super::probe::Probed;
+use super::probe::{Heard, Probed};
 use super::sysfs::{SoundNode, VideoNode};
 
 /// A new node is asked this long after it appeared: its permissions are set by then, and its sound card is there.
@@ -34,7 +34,7 @@ const WARN_AFTER: u32 = 5;
 #[derive(Debug)]
 enum State {
     Asked { due: Instant, failures: u32, why: Option<String> },
-    Camera { name: String, modes: Vec<ModeGroup> },
+    Camera { name: String, modes: Vec<ModeGroup>, signal: Signal, controls: Vec<Control> },
     Other,
 }
 
@@ -81,6 +81,30 @@ impl Tracker {
         self.difference(sound)
     }
 
+    /// Asks every HDMI input for its signal; what changed is told by the next look. Without a signal it keeps the modes of
+    /// the last one.
+    pub fn hear(&mut self, ask: &mut dyn FnMut(&str) -> Option<Heard>) {
+        for tracked in self.nodes.values_mut() {
+            let State::Camera { modes, signal, .. } = &mut tracked.state else { continue };
+            if *signal == Signal::Untold {
+                continue;
+            }
+            let Some(heard) = ask(&tracked.node.node).filter(|heard| heard.signal != Signal::Untold) else { continue };
+            *signal = heard.signal;
+            if !heard.modes.is_empty() {
+                *modes = heard.modes;
+            }
+        }
+    }
+
+    /// The HDMI inputs: instance and node.
+    pub fn inputs(&self) -> BTreeMap<u64, String> {
+        let is_input =
+            |tracked: &Tracked| matches!(tracked.state, State::Camera { signal, .. } if signal != Signal::Untold);
+        let inputs = self.nodes.iter().filter(|(_, tracked)| is_input(tracked));
+        inputs.map(|(instance, tracked)| (*instance, tracked.node.node.clone())).collect()
+    }
+
     /// When a node is due to be asked; `None` when every one has answered.
     pub fn next_due(&self) -> Option<Instant> {
         self.nodes.values().filter_map(|tracked| tracked.due()).min()
@@ -123,7 +147,7 @@ impl Tracked {
             return;
         }
         self.state = match probe(&self.node.node) {
-            Ok(Probed::Camera { name, modes }) => State::Camera { name, modes },
+            Ok(Probed::Camera { name, modes, signal, controls }) => State::Camera { name, modes, signal, controls },
             Ok(Probed::Other) => State::Other,
             Err(why) => {
                 if failures + 1 == WARN_AFTER {
@@ -143,7 +167,7 @@ impl Tracked {
     }
 
     fn camera(&self, sound: &[SoundNode]) -> Option<Camera> {
-        let State::Camera { name, modes } = &self.state else { return None };
+        let State::Camera { name, modes, signal, controls } = &self.state else { return None };
         let VideoNode { node, port, product, serial, sound_device, .. } = &self.node;
         let card = sound.iter().find(|card| sound_device.is_some() && card.usb_device == *sound_device);
         Some(Camera {
@@ -153,6 +177,8 @@ impl Tracked {
             node: node.clone(),
             modes: modes.clone(),
             card: card.map(|card| card.device.clone()),
+            signal: *signal,
+            controls: controls.clone(),
         })
     }
 }

@@ -1,12 +1,12 @@
 //! The few V4L2 requests that tell what a node is and what it can deliver.
 //!
-//! Owns the kernel's structures and every `unsafe` of the device shell: each request is a fixed-size structure that the
+//! Owns the kernel's structures: each request is a fixed-size structure that the
 //! kernel fills in, checked against `linux/videodev2.h` by the sizes below. Never streams, never changes a setting,
 //! so it may be used on a camera that is in use.
 
 #![expect(unsafe_code, reason = "ioctl: request number and structure must fit together, which only a reader can check")]
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
@@ -68,6 +68,12 @@ pub struct Timings {
 
 pub struct Node {
     fd: OwnedFd,
+}
+
+impl AsFd for Node {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
 }
 
 impl Node {

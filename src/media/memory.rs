@@ -8,8 +8,12 @@
 /// Gives free pages back to the machine. Takes milliseconds, in which whoever allocates may wait.
 pub fn give_back() {
     #[cfg(target_env = "gnu")]
-    // SAFETY: it takes no pointer, and may be called at any time from any thread.
-    unsafe {
-        libc::malloc_trim(0);
+    {
+        let began = std::time::Instant::now();
+        // SAFETY: it takes no pointer, and may be called at any time from any thread.
+        unsafe {
+            libc::malloc_trim(0);
+        }
+        tracing::debug!(took = ?began.elapsed(), "free memory was given back");
     }
 }

@@ -7,7 +7,7 @@ use std::error::Error as _;
 use std::time::{Duration, Instant};
 
 use cuebox_core::status::{MqttState, MqttStatus};
-use rumqttc::{ConnectReturnCode, ConnectionError, Event, EventLoop, Incoming, Publish, StateError};
+use rumqttc::{ConnectReturnCode, ConnectionError, Event, EventLoop, Incoming, Outgoing, Publish, StateError};
 use tokio::sync::mpsc;
 
 /// Between two tries: doubled from the first to the longest, and a random part of that, so that boxes that lost the
@@ -16,6 +16,9 @@ const FIRST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(15);
 /// A broker that turned the box away is not asked at once again.
 pub const SLOW: Duration = Duration::from_secs(30);
+/// A broker that owes an answer and says nothing for so long is gone. The client's own ping does not see that: it waits
+/// as long as anything is sent, which is each second, until the window of messages under way is full.
+const SILENCE: Duration = Duration::from_millis(7_500);
 /// A connection that stood for so long was a good one: the next wait is the first again.
 const GOOD: Duration = Duration::from_secs(10);
 
@@ -35,27 +38,48 @@ pub enum News {
 pub async fn run(mut connection: EventLoop, news: mpsc::Sender<News>) {
     let mut tries = 0;
     let mut since = None;
+    // While an answer is owed: for how long the broker was listened to, and said nothing.
+    let mut silent = None;
     loop {
-        let told = match connection.poll().await {
-            Ok(Event::Incoming(Incoming::ConnAck(_))) => {
-                since = Some(Instant::now());
-                // From now on both sides know the session's messages; the one of a process before would be the
-                // broker's alone, and nothing could be told apart in it.
-                connection.options.set_clean_start(false);
-                News::Connected
+        let limit = silent.map_or(Duration::MAX, |silent| SILENCE.saturating_sub(silent));
+        let began = Instant::now();
+        let polled = tokio::time::timeout(limit, connection.poll()).await;
+        silent = silent.map(|silent: Duration| silent.saturating_add(began.elapsed()));
+        let told = match polled {
+            Ok(Ok(event)) => {
+                match &event {
+                    Event::Incoming(_) => silent = None,
+                    Event::Outgoing(Outgoing::Publish(_) | Outgoing::Subscribe(_) | Outgoing::PingReq) => {
+                        silent = silent.or(Some(Duration::ZERO));
+                    }
+                    Event::Outgoing(_) | Event::Auth(_) => {}
+                }
+                if matches!(event, Event::Incoming(Incoming::ConnAck(_))) {
+                    since = Some(Instant::now());
+                    // From now on both sides know the session's messages; the one of a process before would be the
+                    // broker's alone, and nothing could be told apart in it.
+                    connection.options.set_clean_start(false);
+                }
+                Ok(heard(event))
             }
-            Ok(Event::Incoming(Incoming::Publish(message))) => News::Message(message),
-            Ok(Event::Incoming(_) | Event::Outgoing(_) | Event::Auth(_)) => News::Moved,
-            Err(ConnectionError::RequestsDone) => {
+            Ok(Err(ConnectionError::RequestsDone)) => {
                 let _ = news.send(News::Left).await;
                 return;
             }
-            Err(error) => {
-                let status = judge(&error);
+            Ok(Err(error)) => Err((judge(&error), matches!(error, ConnectionError::Tls(_)))),
+            Err(_) => {
+                connection.clean();
+                let why = Some("the broker fell silent".to_owned());
+                Err((MqttStatus { state: MqttState::Trying, why }, false))
+            }
+        };
+        let told = match told {
+            Ok(told) => told,
+            Err((status, spoilt)) => {
+                silent = None;
                 if since.take().is_some_and(|since| since.elapsed() >= GOOD) {
                     tries = 0;
                 }
-                let spoilt = matches!(error, ConnectionError::Tls(_));
                 let wait = if status.state == MqttState::Refused { SLOW } else { jittered(tries) };
                 tries += 1;
                 if spoilt {
@@ -72,6 +96,14 @@ pub async fn run(mut connection: EventLoop, news: mpsc::Sender<News>) {
         if news.send(told).await.is_err() {
             return;
         }
+    }
+}
+
+fn heard(event: Event) -> News {
+    match event {
+        Event::Incoming(Incoming::ConnAck(_)) => News::Connected,
+        Event::Incoming(Incoming::Publish(message)) => News::Message(message),
+        Event::Incoming(_) | Event::Outgoing(_) | Event::Auth(_) => News::Moved,
     }
 }
 

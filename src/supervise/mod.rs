@@ -6,4 +6,5 @@ pub mod clock;
 pub mod doctor;
 pub mod journal;
 pub mod logging;
+pub mod machine;
 pub mod service;

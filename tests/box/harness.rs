@@ -87,8 +87,8 @@ impl CueBox {
         let child = command
             .args(["run", "--config"])
             .arg(&file)
-            .envs(environment.iter().copied())
             .env("CUEBOX_LOG", "info")
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(sink.try_clone().unwrap())
             .stderr(sink)

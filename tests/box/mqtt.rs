@@ -1,12 +1,13 @@
 //! The box as a real broker shows it, commanded by a foreign client.
 
 mod broker;
+mod repeated;
 
 use serde_json::{Value, json};
 
 use std::time::{Duration, Instant};
 
-use crate::harness::{CueBox, Folder, alone, segments, until};
+use crate::harness::{CueBox, Folder, alone, segments, timeline, until};
 use broker::{Broker, Certificates, Watcher, now_rfc3339};
 
 /// Two light cameras; what is tested here is not the picture.
@@ -230,6 +231,28 @@ fn a_flood_and_what_is_too_large_are_survived() {
     cuebox.stop();
 }
 
+#[test]
+fn a_broker_that_is_killed_again_and_again_loses_no_command_and_doubles_none() {
+    let _alone = alone();
+    let folder = Folder::new("mqtt-repeated");
+    let mut broker = Broker::start_kept(&folder);
+    let cuebox = CueBox::start(&folder, &plain(&broker));
+    cuebox.wait_live(2);
+    connected(&cuebox);
+    let plan =
+        repeated::Plan { commands: 300, pace: Duration::from_millis(10), restarts: 3, up: Duration::from_secs(1) };
+    let is_connected = || cuebox.status().is_some_and(|status| status["mqtt"]["state"] == "connected");
+    let outcome = repeated::run(&mut broker, &plan, is_connected);
+    println!("{} messages for {} commands", outcome.sent, plan.commands);
+    let show = cuebox.show();
+    cuebox.stop();
+    for (number, answers) in &outcome.answers {
+        assert_eq!(answers, &["\"done\""], "command {number}");
+    }
+    let acted = repeated::markers(&timeline(&show));
+    assert_eq!(acted, (0..plan.commands).map(|number| (number, 1)).collect(), "each acted once");
+}
+
 /// Resident memory of a process, bytes.
 fn memory(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
@@ -261,9 +284,12 @@ fn a_thousand_commands_a_second_for_half_a_minute_cost_no_frame_and_no_memory() 
     let sent_s = begun.elapsed().as_secs_f64();
     assert!(sent_s < 40.0, "{sent_s:.0} s is no flood");
     let answered = || watcher.topics("cuebox/hall-1/reply/t-").len();
-    until("every command is answered", 60, || answered() >= COMMANDS);
+    // This broker holds nothing back, so what a busy machine does not get to in two seconds is dropped, and said so.
+    let dropped = || cuebox.log().matches("too many commands at once").count();
+    until("every command is answered or counted", 60, || answered() + dropped() >= COMMANDS);
     let answers = watcher.messages("cuebox/hall-1/reply/t-");
-    assert_eq!(answers.len(), COMMANDS, "each once");
+    assert_eq!(answers.len() + dropped(), COMMANDS, "each once");
+    assert!(dropped() < COMMANDS / 10, "{} were dropped", dropped());
     assert!(answers.iter().all(|text| text.contains("\"done\"")));
     // What is remembered of ten thousand ids, and the journal's lines that wait.
     let more = memory(cuebox.pid()).saturating_sub(before);

@@ -232,12 +232,13 @@ fn what_no_panel_says_is_counted_and_never_acted_on() {
     let before = cuebox.status().unwrap()["program"].clone();
     assert_eq!(before["on_air"], 1, "a key before the hello does nothing");
 
-    // Wrong checksums, half lines, a key that it does not have; then a line of a megabyte, and random bytes.
+    // Wrong checksums, half lines, a key that it does not have; then a line of a megabyte, and as many random bytes as
+    // a line of 115200 baud brings in a minute.
     for noise in [&b"$K,2,1*00\n"[..], b"$K,2,1", b"$K,2\n", b"K,2,1*48\n", b"$K,9,1*43\n", b"$Q,1*4c\n"] {
         line.say(noise);
     }
     let (mut state, mut random) = (0x5eed_u64, Vec::new());
-    while random.len() < 300_000 {
+    while random.len() < 60 * 11_520 {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;

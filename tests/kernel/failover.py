@@ -10,9 +10,8 @@ import json
 import os
 import sys
 
-# The promises are two frames after an error, and four intervals of the source for silence. In a guest that is emulated
-# in software, several times slower than a board, each gets half a second more.
-GUEST_S = 0.5
+# The promises are two frames after an error, and four intervals of the source for silence.
+STICK_FPS = 15
 
 
 def main():
@@ -25,7 +24,8 @@ def main():
     with open(os.path.join(out, "stick.log")) as file:
         stick = [(float(line.split()[0]), line.split()[1]) for line in file]
     fps, origin = show["fps"], show["origin"]
-    bounds = {"unplug": 2 / fps + GUEST_S, "freeze": max(0.25, 4 / 15) + GUEST_S}
+    # What is decided within a frame is seen with the next.
+    bounds = {"unplug": 3 / fps, "freeze": max(0.25, 4 / STICK_FPS) + 1 / fps}
     failed = False
     for command, bound in bounds.items():
         at = next(time for time, what in stick if what == command)

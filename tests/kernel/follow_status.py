@@ -2,7 +2,7 @@
 """Follows the box's status over its local socket: prints the document whenever it changed, one JSON object a line,
 with the monotonic time at which it was read in "t". Asks five times a second over one connection.
 
-It also waits for others, because starting Python costs an emulated guest as much as encoding several frames: a line
+It also waits for others, because starting a Python for each question costs more than the box's work meanwhile: a line
 `SECONDS<tab>EXPRESSION` on standard input is answered by a line `yes` on ANSWERS as soon as the expression holds of the
 newest status `s`, or by `no` after so many seconds.
 usage: follow_status.py SOCKET ANSWERS"""

@@ -7,13 +7,13 @@ cuebox=/tmp/cuebox
 
 setup() {
   set -u
-  # What drivers complain of stays in the ring: each line on the emulated console would stop the guest for a while.
+  # What drivers complain of stays in the ring: the console is for the scenario.
   dmesg -n 1
   mkdir -p "$data" /run/cuebox
   mkfifo /tmp/never /tmp/questions /tmp/answers
   # For reading and writing, so that opening waits for nobody.
   exec 5<>/tmp/never 6<>/tmp/questions 7<>/tmp/answers
-  # From the share into memory: the share is slow, and the binary is read page by page.
+  # Into memory: on this machine the binary may be built anew meanwhile.
   cp /out/cuebox "$cuebox"
   cp /out/gst-registry.bin /tmp/gst-registry.bin
   export GST_REGISTRY=/tmp/gst-registry.bin CUEBOX_SOCKET=$socket
@@ -26,7 +26,7 @@ up() {
   echo "$now"
 }
 
-# pause SECONDS: without a process, which here takes as long as a frame.
+# pause SECONDS: without a process, as starting one takes milliseconds of a clock that does not wait.
 pause() { read -rt "$1" -u 5 || true; }
 
 say() { echo "[$(up)] $*"; }
@@ -83,8 +83,8 @@ stop_cuebox() {
   local before
   before=$(up)
   kill -INT "$cuebox_pid"
-  # Five seconds are promised; the guest is several times slower than a board.
-  wait_for 15 "the box ended" eval "! kill -0 $cuebox_pid 2>/dev/null"
+  # Five seconds are promised.
+  wait_for 5 "the box ended" eval "! kill -0 $cuebox_pid 2>/dev/null"
   wait "$cuebox_pid" || die "the box ended with status $?"
   say "the box ended $(awk -v a="$before" '{ printf "%.1f", $1 - a }' /proc/uptime) s after SIGINT"
   kill "$follow_pid" 2>/dev/null

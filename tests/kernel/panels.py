@@ -84,9 +84,17 @@ class Panels:
     # Serial panel, by the published form of its lines.
     def hear(self):
         try:
-            self.heard += os.read(self.serial, 4096)
-        except OSError:
+            heard = os.read(self.serial, 4096)
+        except BlockingIOError:
             return
+        except OSError:
+            heard = b""
+        if not heard:
+            # Pulled: it would be ready to be read for ever.
+            os.close(self.serial)
+            self.serial, self.heard = None, b""
+            return
+        self.heard += heard
         *lines, self.heard = self.heard.split(b"\n")
         for line in lines:
             body = line.decode("ascii", "replace").removeprefix("$").partition("*")[0]
@@ -104,6 +112,8 @@ class Panels:
                 self.show("serial", "".join(f" {n}={lamp}" for n, lamp in enumerate(self.lamps, 1)) + " ")
 
     def say(self, body):
+        if self.serial is None:
+            return
         try:
             os.write(self.serial, frame(body))
         except OSError as error:

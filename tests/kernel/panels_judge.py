@@ -4,18 +4,20 @@
 usage: panels_judge.py OUT
 
 Every press is one switch of the timeline, in order, by a panel. The recorded picture at that frame shows the slot and the
-one before shows another (frame marks); its mark also says when it was made, which is compared with the press. Key pictures
+one before shows another (frame marks); its mark also says when it was made, and the box's log when it left the encoder,
+which both are compared with the press. Key pictures
 are decoded and looked at: size, digit, which way up, and that red stands behind the slot on air alone."""
 import glob
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
 
 FPS = 15
-# Most frames between a press and the picture that shows it; the emulated guest is several times slower than a board.
-MOST_FRAMES = 6
+# Most frames between a press and the picture that shows it.
+MOST_FRAMES = 3
 # After a press, until its colours are on the deck.
 SETTLED_S = 0.4
 SIDES = {72: "turned", 120: "upright"}
@@ -125,6 +127,9 @@ class Judge:
         with open(os.path.join(self.panels, "log.jsonl")) as file:
             self.log = [json.loads(line) for line in file]
         self.presses = [entry for entry in self.log if "pressed" in entry]
+        with open(os.path.join(out, "cuebox.log")) as file:
+            left = re.findall(r"job=stream frame=(\d+) at_ns=(\d+)", file.read())
+        self.left = {int(frame): int(at) / 1e9 for frame, at in left}
 
     def expect(self, holds, problem):
         if not holds:
@@ -144,7 +149,7 @@ class Judge:
                 path = os.path.join(self.show, segment["file"])
                 found = marks(path, *(int(side) for side in manifest["size"].split("x")))
                 recorded |= dict(enumerate(found, start=segment["first_frame"]))
-        delays = {}
+        delays, encoded = {}, {}
         for press, switch in zip(self.presses, by_panel):
             frame, slot = switch["frame"], switch["slot"]
             before, here = recorded.get(frame - 1), recorded.get(frame)
@@ -152,11 +157,17 @@ class Judge:
             self.expect(before and before[0] != slot, f"frame {frame - 1} shows {before} before its cut to {slot}")
             if here:
                 delays.setdefault(press["panel"], []).append(here[1] - press["t"] * FPS)
+            out = self.left.get(manifest["origin"] + frame)
+            self.expect(out, f"frame {frame} did not leave the encoder")
+            encoded.setdefault(press["panel"], []).append(((out or 0) - press["t"]) * FPS)
         for panel, frames in sorted(delays.items()):
             frames.sort()
             most = frames[-1]
             print(f"FACT {panel}: {len(frames)} presses, first new frame {statistics.median(frames):.1f} p50, {most:.1f} at most")
             self.expect(most <= MOST_FRAMES, f"{panel}: {most:.1f} frames from a press to its picture")
+            out = sorted(encoded[panel])
+            middle, late = statistics.median(out), out[len(out) * 99 // 100]
+            print(f"FACT {panel}: out of the encoder {middle:.2f} p50, {late:.2f} p99, {out[-1]:.2f} at most")
 
     def deck(self):
         shown, delays, sizes, presses = {}, [], set(), iter([*self.presses, {"t": float("inf"), "pressed": None}])

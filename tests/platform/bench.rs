@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use axum::Router;
 use cuebox::platform::Platform;
 use cuebox_core::config::{
-    Ingress, LegConfig, LegTarget, LivekitTarget, Publish, RtmpTarget, Secret, Service, Shape, TokenSource, Url,
+    Ingress, LegConfig, LegTarget, LivekitTarget, PROVES, Publish, RtmpTarget, Secret, Service, Shape, TokenSource, Url,
 };
 use cuebox_core::credentials::jwt::{Pass, mint};
 use cuebox_core::credentials::{CredentialError, CredentialSource as _, Credentials};
@@ -81,7 +81,13 @@ pub fn livekit_leg(name: &str, token: TokenSource) -> LegConfig {
         token,
         ice_servers: Vec::new(),
     };
-    LegConfig { name: LegId::new(name), uplink: Some(1), target: LegTarget::Livekit(target), ca_file: None }
+    LegConfig {
+        name: LegId::new(name),
+        uplink: Some(1),
+        target: LegTarget::Livekit(target),
+        ca_file: None,
+        proves: PROVES,
+    }
 }
 
 /// A LiveKit leg whose token a service tells.
@@ -92,7 +98,7 @@ pub fn asking(url: &str) -> LegConfig {
 pub fn ingress(url: &str) -> LegConfig {
     let (room, identity) = ("wedding-42".to_owned(), "hall-1".to_owned());
     let target = LegTarget::Rtmp(RtmpTarget::Ingress(Ingress { service: service(url), room, identity }));
-    LegConfig { name: LegId::new("backup"), uplink: Some(2), target, ca_file: None }
+    LegConfig { name: LegId::new("backup"), uplink: Some(2), target, ca_file: None, proves: PROVES }
 }
 
 /// Waits until it holds.

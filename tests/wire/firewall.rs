@@ -4,7 +4,7 @@ use super::harness::{alone, five_cameras};
 use super::lab::WORLD;
 use super::seen::Arrival;
 use super::servers::{authority_file, certificate};
-use super::stage::{Stage, is, livekit_leg, livekit_url};
+use super::stage::{Stage, is, leg, livekit_leg, livekit_url, why};
 use super::viewer::now_ms;
 
 const WATCHED_MS: f64 = 10_000.0;
@@ -60,4 +60,16 @@ fn where_only_the_web_port_is_open_media_goes_over_turn_in_tls() {
     let trusted = format!("ca_file = \"{}\"", authority_file(stage.path()).display());
     let [to, from] = SIGNALLING;
     watched(stage.with_livekit_and(&turn), &[to, from, "tcp dport 443", "tcp sport 443"], &trusted);
+}
+
+#[test]
+fn where_nothing_but_the_signalling_passes_the_leg_says_that_no_media_does() {
+    let _alone = alone();
+    let stage = Stage::bare("no-media").with_livekit();
+    stage.lab.only(&SIGNALLING);
+    let cuebox = stage.start(&five_cameras(&(livekit_leg(&livekit_url(), "") + "[record]\nslots = false\n")));
+    let status = cuebox.wait("the leg says why", 60, |status| why(status, "livekit").contains("no media reaches"));
+    println!("{}", leg(&status, "livekit"));
+    assert!(is(&status, "livekit", "trying"), "{status}");
+    stage.end(cuebox);
 }

@@ -1,5 +1,6 @@
 //! The built-in defaults. The sample configuration states the same values, and a test compares the two.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::ids::SlotId;
@@ -48,7 +49,7 @@ impl SlotConfig {
         Self {
             name: format!("Camera {slot}"),
             priority: u32::from(slot.number()),
-            source: Source::V4l2 { port: None },
+            source: Source::V4l2 { port: None, controls: BTreeMap::new() },
             audio: SlotAudio::Auto,
             delay_ms: 0,
         }

@@ -16,6 +16,16 @@ pub struct LegConfig {
     pub target: LegTarget,
     /// Trust this CA as well (PEM file).
     pub ca_file: Option<String>,
+    /// After a failure it must carry this long before a worse rank is let go.
+    #[serde(default = "usual_proof")]
+    pub proves: Duration,
+}
+
+/// What [`LegConfig::proves`] is where nobody says another.
+pub const PROVES: Duration = Duration::from_secs(5);
+
+const fn usual_proof() -> Duration {
+    PROVES
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

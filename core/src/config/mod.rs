@@ -20,8 +20,8 @@ use crate::ids::{Port, SlotId};
 pub use crate::mqtt::config::MqttConfig;
 pub use crate::panel::PanelConfig;
 pub use leg::{
-    Ingress, LegConfig, LegTarget, LivekitTarget, Publish, RtmpTarget, Service, Shape, SrtMode, SrtTarget, TokenSource,
-    WhipTarget,
+    Ingress, LegConfig, LegTarget, LivekitTarget, PROVES, Publish, RtmpTarget, Service, Shape, SrtMode, SrtTarget,
+    TokenSource, WhipTarget,
 };
 pub(crate) use parse::check_address;
 pub use parse::{AUDIO_BITRATES, FRAME_RATES, HEIGHTS, MAX_SOCKET_PATH_BYTES, VIDEO_BITRATES, WIDTHS, parse};
@@ -83,6 +83,9 @@ pub enum Source {
     /// Without a port: the first camera that nobody claimed.
     V4l2 {
         port: Option<Port>,
+        /// What the camera is set to, by the names that `cuebox devices` prints.
+        #[serde(default)]
+        controls: BTreeMap<String, i64>,
     },
     Test {
         marks: bool,

@@ -105,7 +105,7 @@ fn fixed(token: &Secret, now: Option<u64>) -> Result<Credentials, CredentialErro
 
 #[cfg(test)]
 mod tests {
-    use crate::config::{Ingress, Publish, Service, Shape, SrtMode, SrtTarget};
+    use crate::config::{Ingress, PROVES, Publish, Service, Shape, SrtMode, SrtTarget};
     use crate::credentials::keep::Granted;
     use crate::ids::LegId;
 
@@ -114,7 +114,7 @@ mod tests {
     const T: u64 = 1_800_000_000;
 
     fn leg(target: LegTarget) -> LegConfig {
-        LegConfig { name: LegId::new("main"), uplink: Some(1), target, ca_file: None }
+        LegConfig { name: LegId::new("main"), uplink: Some(1), target, ca_file: None, proves: PROVES }
     }
 
     fn livekit(url: Option<&str>, room: Option<&str>, token: TokenSource) -> LegConfig {

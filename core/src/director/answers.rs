@@ -1,11 +1,11 @@
-//! Every command is answered exactly once, and an id means one command for ever (for the last [`REMEMBERED`]).
+//! Every command is answered exactly once, and an id means one command for ever (for as long as it is in [`Memory`]).
 //!
 //! A command that changed something acts at once and is answered when it is durable, or after 500 ms with an alert
 //! that the disk is slow. So is one that came over MQTT and is refused: a broker may send it again to the next process,
 //! and it must not act there. An id that comes again is answered as the first was, and does nothing; while the first waits
 //! for its answer, so does the other.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -16,40 +16,19 @@ use crate::status::Severity;
 
 use super::context::Context;
 use super::effect::Effect;
+use super::memory::{Memory, Seen, SeenCommand};
 use super::timers::Reason;
 
-/// Ids that are remembered.
-pub const REMEMBERED: usize = 10_000;
 /// A command is answered at last after this, durable or not.
 const SPEAKS: Duration = Duration::from_millis(500);
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Answers {
-    seen: BTreeMap<CommandId, Seen>,
-    order: VecDeque<CommandId>,
+    seen: Memory,
     /// Commands that wait to be durable.
     tickets: BTreeMap<Ticket, (CommandId, Answer)>,
     /// Tickets that were given out.
     given: u64,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Seen {
-    body: u64,
-    origin: Origin,
-    /// Whoever sent the same again before the answer was known.
-    waiting: Vec<Origin>,
-    answer: Option<Answer>,
-}
-
-/// A command that another process has seen: what it was and what it came to.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SeenCommand {
-    pub id: CommandId,
-    /// Fingerprint of the command.
-    pub body: u64,
-    /// `None`: nobody knows.
-    pub answer: Option<Answer>,
 }
 
 impl Answers {
@@ -59,9 +38,9 @@ impl Answers {
         let lost =
             || Answer::Refused { why: "the box went down while it was carried out; it is not done again".to_owned() };
         for SeenCommand { id, body, answer } in seen {
-            if !self.seen.contains_key(&id) {
+            if !self.seen.knows(&id) {
                 let answer = Some(answer.unwrap_or_else(lost));
-                self.remember(id, Seen { body, origin: Origin::Local, waiting: Vec::new(), answer });
+                self.seen.add(id, Seen { body, answer, asked: Vec::new() });
             }
         }
     }
@@ -71,7 +50,7 @@ impl Answers {
         let Envelope { id, origin, command } = envelope;
         let body = fingerprint(command);
         let Some(seen) = self.seen.get_mut(id) else {
-            self.remember(id.clone(), Seen { body, origin: *origin, waiting: Vec::new(), answer: None });
+            self.seen.add(id.clone(), Seen { body, answer: None, asked: vec![*origin] });
             return true;
         };
         if seen.body != body {
@@ -80,7 +59,7 @@ impl Answers {
         } else if let Some(first) = seen.answer.clone() {
             answer(context, id, *origin, Answer::Duplicate { first: Box::new(first) });
         } else {
-            seen.waiting.push(*origin);
+            seen.asked.push(*origin);
         }
         false
     }
@@ -89,9 +68,12 @@ impl Answers {
     pub fn give(&mut self, context: &mut Context, id: &CommandId, given: Answer) {
         let Some(seen) = self.seen.get_mut(id).filter(|seen| seen.answer.is_none()) else { return };
         seen.answer = Some(given.clone());
-        answer(context, id, seen.origin, given.clone());
-        for origin in std::mem::take(&mut seen.waiting) {
-            answer(context, id, origin, Answer::Duplicate { first: Box::new(given.clone()) });
+        let mut asked = std::mem::take(&mut seen.asked).into_iter();
+        if let Some(first) = asked.next() {
+            answer(context, id, first, given.clone());
+        }
+        for again in asked {
+            answer(context, id, again, Answer::Duplicate { first: Box::new(given.clone()) });
         }
     }
 
@@ -99,6 +81,7 @@ impl Answers {
     pub fn told_elsewhere(&mut self, id: &CommandId) {
         if let Some(seen) = self.seen.get_mut(id) {
             seen.answer = Some(Answer::Done);
+            seen.asked.clear();
         }
     }
 
@@ -147,8 +130,7 @@ impl Answers {
     }
 
     pub fn check(&self, context: &Context) {
-        assert_eq!(self.seen.len(), self.order.len(), "each id is remembered once");
-        assert!(self.order.len() <= REMEMBERED, "memory is bounded");
+        self.seen.check();
         for (ticket, (id, _)) in &self.tickets {
             assert!(context.timers.is_set(&Reason::AnswerLate(*ticket)), "{id} is answered at last");
         }
@@ -159,18 +141,6 @@ impl Answers {
         if let Some((id, answer)) = self.tickets.remove(&ticket) {
             self.give(context, &id, answer);
         }
-    }
-
-    fn remember(&mut self, id: CommandId, seen: Seen) {
-        if self.order.len() >= REMEMBERED {
-            // One that still waits for its answer is never forgotten; there are few of those.
-            let given = |id: &CommandId| self.seen.get(id).is_none_or(|seen| seen.answer.is_some());
-            if let Some(oldest) = self.order.iter().position(given).and_then(|place| self.order.remove(place)) {
-                self.seen.remove(&oldest);
-            }
-        }
-        self.order.push_back(id.clone());
-        self.seen.insert(id, seen);
     }
 }
 

@@ -1,4 +1,5 @@
-//! What each command does. A command is refused with its reason in words and changes nothing, or it acts at once.
+//! What each command does. A command is refused with its reason in words and changes nothing, or it acts at once. One
+//! exception: whoever asks for a slot's picture has it tried again at once, also where it is not there yet.
 
 use std::time::Duration;
 
@@ -56,10 +57,12 @@ impl Director {
         match &envelope.command {
             Command::Cut { slot } => {
                 self.configured(*slot)?;
+                self.inputs.insist(&mut self.context, *slot);
                 self.switch(|program, field| program.cut(field, *slot, cause))
             }
             Command::Preview { slot } => {
                 self.configured(*slot)?;
+                self.inputs.insist(&mut self.context, *slot);
                 self.switch(|program, _| program.preview(*slot))
             }
             Command::Take => self.switch(|program, field| program.take(field, cause, None)),
@@ -99,11 +102,11 @@ impl Director {
 
     fn switch(
         &mut self,
-        change: impl FnOnce(&mut super::program::Program, &super::program::Field<'_>) -> Switched,
+        change: impl FnOnce(&mut super::program::Program, &super::field::Field<'_>) -> Switched,
     ) -> Result<Done, String> {
-        let (inputs, config, program) = (&self.inputs, &self.config, &mut self.program);
+        let (inputs, context, program) = (&self.inputs, &self.context, &mut self.program);
         let why = |slot| inputs.why(slot);
-        let field = super::program::Field { live: inputs.live(), config, why: &why };
+        let field = inputs.field(context, &self.config, &why);
         match change(program, &field) {
             Switched::Yes => Ok(Done::Changed),
             Switched::Nothing => Ok(Done::Nothing),

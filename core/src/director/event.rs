@@ -166,6 +166,8 @@ pub enum Fact {
         why: String,
     },
     SignalFound,
+    /// Capture only: what the pictures look like, told when it changes.
+    Looked(Look),
     /// A source reached its end (a file that is played once, a server that closed).
     Ended,
     /// The job is over with an error; nothing more comes from this epoch.
@@ -200,6 +202,18 @@ pub enum Fact {
         medium: Medium,
         on: bool,
     },
+}
+
+/// What a source's pictures look like, whatever its counters say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Look {
+    #[default]
+    Moving,
+    /// The very same picture for seconds: a real camera's has noise.
+    Still,
+    /// Nothing but black.
+    Black,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -237,6 +251,8 @@ pub enum ErrorClass {
     ConnectionRefused,
     /// Reset, closed, timed out.
     NetworkLost,
+    /// The server answers, but nothing of the stream gets through to it.
+    NoMedia,
     /// A wrong key, token or certificate: trying fast does not help.
     Unauthorised,
     Tls,

@@ -38,7 +38,7 @@ impl Director {
             streaming: self.uplink.streaming,
             recording: self.recorder.is_wanted(),
         });
-        Some(Settings { slots: slots.collect(), show })
+        Some(Settings { slots: slots.collect(), cameras: self.inputs.known(), show })
     }
 
     /// Takes up what the process before left; to be called before the first event. What belongs to a show waits for it
@@ -56,6 +56,7 @@ impl Director {
                 let _ = self.rename(slot, &set.name.now);
             }
         }
+        self.inputs.restore(&mut self.context, &self.config, settings.cameras);
         self.returning = settings.show;
         self.follow();
     }

@@ -15,7 +15,7 @@
 //! | [`rates`] | how much the adaptive encodes may make |
 //! | [`kept`] | which settings outlive the process |
 //! | [`panels`] | which panels are there, and whether their keys work |
-//! | [`answers`] | that each command is answered once |
+//! | [`answers`], [`memory`] | that each command is answered once |
 //! | [`timers`], [`backoff`] | when something is judged or tried again |
 //!
 //! An event changes the machine that it belongs to; then each machine is made to *follow* those before it in the
@@ -31,10 +31,12 @@ mod context;
 mod effect;
 mod encodes;
 mod event;
+mod field;
 mod goal;
 mod input;
 mod kept;
 mod library;
+mod memory;
 mod panels;
 mod program;
 mod rates;
@@ -57,12 +59,13 @@ use crate::settings::ShowSettings;
 use crate::status::{MqttStatus, Severity, Status};
 use crate::time::Mono;
 
-pub use answers::SeenCommand;
 pub(crate) use answers::fingerprint;
 pub use effect::{Effect, NewShow, Report, VaultOp};
 pub use event::{
-    EncodeJob, ErrorClass, Event, Fact, FoundShow, Job, Medium, PanelReport, Progress, Sealed, StoredSegment, VaultFact,
+    EncodeJob, ErrorClass, Event, Fact, FoundShow, Job, Look, Medium, PanelReport, Progress, Sealed, StoredSegment,
+    VaultFact,
 };
+pub use memory::{REMEMBERED, SeenCommand};
 pub use timers::Reason;
 pub use wanted::{
     Audio, Capture, CaptureSource, Encode, Leg, OnAir, Picture, PictureSize, Program, Recording, Slate, Sound, Switch,
@@ -76,7 +79,6 @@ use encodes::Encodes;
 use input::Inputs;
 use library::Library;
 use panels::Panels;
-use program::Field;
 use recorder::{Recorder, Start};
 use uplink::Uplink;
 
@@ -221,6 +223,7 @@ impl Director {
             show: self.recorder.show_status(),
             program: self.program.status(),
             slots: self.inputs.status(&self.config, &self.context.timers),
+            spare: self.inputs.spare(),
             legs: self.uplink.status(&self.context),
             viewers: self.uplink.viewers(),
             recording: self.recorder.status(&self.library),
@@ -242,7 +245,7 @@ impl Director {
     pub fn check(&self) {
         self.inputs.check(&self.context, &self.config);
         let why = |slot| self.inputs.why(slot);
-        let field = Field { live: self.inputs.live(), config: &self.config, why: &why };
+        let field = self.inputs.field(&self.context, &self.config, &why);
         self.program.check(&self.context, &field);
         self.encodes.check(&self.context);
         self.recorder.check(&self.context);
@@ -360,7 +363,7 @@ impl Director {
             Reason::ProgramRetries => self.program.retry_timer(&mut self.context),
             Reason::ProgramReturns => {
                 let why = |slot| self.inputs.why(slot);
-                let field = Field { live: self.inputs.live(), config: &self.config, why: &why };
+                let field = self.inputs.field(&self.context, &self.config, &why);
                 self.program.return_timer(&field);
             }
             Reason::EncodeStalls(job) => {
@@ -467,7 +470,8 @@ impl Director {
         self.inputs.follow(context, config);
         let inputs = &self.inputs;
         let why = |slot| inputs.why(slot);
-        self.program.follow(context, &Field { live: inputs.live(), config, why: &why });
+        let field = inputs.field(context, config, &why);
+        self.program.follow(context, &field);
         self.recorder.report(context);
         let live = |slot| inputs.get(slot).is_some_and(input::Slot::is_live);
         let halted = self.library.follow(context, &config.record, self.recorder.is_halted());

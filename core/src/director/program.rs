@@ -15,10 +15,12 @@
 //! | Slate, nothing live | a slot becomes live → Slot(chosen) or the best |
 //! | Held | s is lost → Slate until the operator chooses or lets go |
 //!
+//! A slot that flaps is taken by itself only where no other is live, until it was live for as long as its hold says.
+//!
 //! The start slot goes on air when it is first live, unless the operator chose before. Invariants: the picture wanted
 //! is the slate or a live slot; the newest switch is the last of those not yet seen; nothing is armed that is on air.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -33,6 +35,7 @@ use crate::time::Mono;
 use super::backoff::{Backoff, Pace};
 use super::context::{Cause, Context, News, Silence};
 use super::event::Fact;
+use super::field::Field;
 use super::timers::Reason;
 use super::wanted::{Picture, Slate, Switch};
 
@@ -96,26 +99,6 @@ enum Opening {
     /// Its time is up, somebody chose, or a slot was lost.
     #[default]
     Over,
-}
-
-/// What the program must know of the slots.
-pub(super) struct Field<'a> {
-    /// Live slots, with the time since which they are.
-    pub live: BTreeMap<SlotId, Mono>,
-    pub config: &'a Config,
-    /// Why a slot is not live, in words.
-    pub why: &'a dyn Fn(SlotId) -> String,
-}
-
-impl Field<'_> {
-    fn is_live(&self, slot: SlotId) -> bool {
-        self.live.contains_key(&slot)
-    }
-
-    fn best(&self) -> Option<SlotId> {
-        let priority = |slot: &SlotId| self.config.slots.get(slot).map_or(u32::MAX, |own| own.priority);
-        self.live.keys().copied().min_by_key(|slot| (priority(slot), *slot))
-    }
 }
 
 /// What a switching command came to.
@@ -369,7 +352,7 @@ impl Program {
         if self.current.is_some() {
             return self.improve(now, field).then_some("start");
         }
-        let Some(next) = self.chosen.filter(|slot| field.is_live(*slot)).or_else(|| field.best()) else {
+        let Some(next) = self.chosen.filter(|slot| field.is_trusted(*slot)).or_else(|| field.best()) else {
             return lost.map(|_| "failover");
         };
         if self.opening == Opening::Ahead {
@@ -411,7 +394,8 @@ impl Program {
         let away = self.current.is_some() && self.current != self.chosen;
         let allowed = !self.held && field.config.program.auto_return == AutoReturn::Steady;
         let since = self.chosen.and_then(|slot| field.live.get(&slot))?;
-        (away && allowed).then(|| *since + field.config.program.steady)
+        let kept_off = self.chosen.and_then(|slot| field.kept_off.get(&slot)).copied().unwrap_or_default();
+        (away && allowed).then(|| (*since + field.config.program.steady).max(kept_off))
     }
 
     fn choose(

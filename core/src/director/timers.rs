@@ -32,6 +32,8 @@ pub enum Reason {
     SoundStalls(SlotId),
     /// A sound card that failed is opened again.
     SoundRetries(SlotId),
+    /// Cameras of the process before that are not there by now give their slots up where they are needed.
+    ClaimsLapse,
     /// Frame rates of the live slots are measured.
     Measure,
     /// The program must have made a frame.

@@ -63,10 +63,24 @@ pub struct Capture {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CaptureSource {
-    V4l2 { node: String, mode: Mode },
-    Test { marks: bool, tone_hz: Option<u32> },
-    File { path: String, repeat: bool },
-    Network { url: Url },
+    V4l2 {
+        node: String,
+        mode: Mode,
+        /// Controls to be set before it streams, in this order: number and value.
+        #[serde(default)]
+        controls: Vec<(u32, i64)>,
+    },
+    Test {
+        marks: bool,
+        tone_hz: Option<u32>,
+    },
+    File {
+        path: String,
+        repeat: bool,
+    },
+    Network {
+        url: Url,
+    },
 }
 
 /// A slot's own sound card. Slots whose source brings its sound, or that have none, have no entry.

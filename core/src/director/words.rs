@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use crate::config::{LegConfig, LegTarget};
-use crate::ids::Port;
 
 use super::event::{ErrorClass, Medium};
 
-/// Why a slot's source failed; `port` is where it is plugged in.
-pub(super) fn source(class: ErrorClass, detail: &str, port: Option<&Port>) -> String {
-    if let (ErrorClass::Bandwidth, Some(port)) = (class, port) {
-        return format!("the USB bandwidth of {port} is used up: plug it into another controller");
+/// Why a slot's source failed; `crowded` is what to say of a camera whose bus has no bandwidth left.
+pub(super) fn source(class: ErrorClass, detail: &str, crowded: &str) -> String {
+    if class == ErrorClass::Bandwidth && !crowded.is_empty() {
+        return crowded.to_owned();
     }
     let what = match class {
         ErrorClass::Device => "the device is gone or refuses",
@@ -31,6 +30,7 @@ pub(super) fn source(class: ErrorClass, detail: &str, port: Option<&Port>) -> St
         | ErrorClass::RoomDeleted
         | ErrorClass::Removed
         | ErrorClass::ServerShutDown
+        | ErrorClass::NoMedia
         | ErrorClass::Internal => "the box failed to capture it",
     };
     with_detail(what, class, detail)
@@ -61,6 +61,7 @@ pub(super) fn leg(config: &LegConfig, class: ErrorClass, detail: &str) -> String
         ErrorClass::Unauthorised => format!("wrong {}: {host} refused it", key_of(&config.target)),
         ErrorClass::Tls => format!("certificate of {host} not accepted"),
         ErrorClass::Timeout => format!("{host} does not answer"),
+        ErrorClass::NoMedia => format!("{host} answers, but no media reaches it: a firewall may be in between"),
         ErrorClass::Format => format!("{host} does not accept the stream"),
         ErrorClass::TokenService => match config.target.service() {
             Some(service) => format!("token service {}", self::host(&service.url.to_string())),
@@ -138,12 +139,14 @@ mod tests {
                 stream_key: None,
             }),
             ca_file: None,
+            proves: crate::config::PROVES,
         };
         for (class, expected) in [
             (ErrorClass::UnknownHost, "unknown host live.example"),
             (ErrorClass::ConnectionRefused, "connection refused by live.example:1935"),
             (ErrorClass::Unauthorised, "wrong stream key: live.example:1935 refused it: pad not linked"),
             (ErrorClass::Internal, "the publisher failed: pad not linked"),
+            (ErrorClass::NoMedia, "live.example:1935 answers, but no media reaches it: a firewall may be in between"),
         ] {
             assert_eq!(leg(&config, class, "pad not linked"), expected);
         }

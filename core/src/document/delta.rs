@@ -13,7 +13,9 @@ use serde_json::Value;
 
 use crate::status::AudioStatus;
 
-use super::{AlertEntry, Document, Encode, Leg, Panel, Probe, Program, Recording, Show, Slot, State, Viewers};
+use super::{
+    AlertEntry, Document, Encode, Leg, Panel, Probe, Program, Recording, Show, Slot, SpareCamera, State, Viewers,
+};
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -21,6 +23,7 @@ pub enum Delta {
     Show { show: Option<Show> },
     OnAir { program: Program },
     SlotState { slots: [Slot; 1] },
+    Spare { spare: Vec<SpareCamera> },
     LegState { legs: [Leg; 1] },
     Recording { recording: Recording },
     Encoders { encoders: Vec<Encode>, probe: Probe },
@@ -69,6 +72,9 @@ pub fn facts(old: &Document, new: &Document) -> Vec<Delta> {
     }
     let slots = old.slots.iter().zip(&new.slots).filter(|(old, new)| old.facts() != new.facts());
     deltas.extend(slots.map(|(_, slot)| Delta::SlotState { slots: [slot.clone()] }));
+    if old.spare != new.spare {
+        deltas.push(Delta::Spare { spare: new.spare.clone() });
+    }
     let legs = old.legs.iter().zip(&new.legs).filter(|(old, new)| old.facts() != new.facts());
     deltas.extend(legs.map(|(_, leg)| Delta::LegState { legs: [leg.clone()] }));
     if old.recording.facts() != new.recording.facts() {
@@ -146,7 +152,7 @@ pub fn age(document: &mut Value, seconds: f64) {
             for (key, value) in fields {
                 match (key.as_str(), value.as_f64()) {
                     ("since_s" | "uptime_s", Some(before)) => *value = (before + seconds).into(),
-                    ("next_try_s", Some(before)) => *value = (before - seconds).max(0.0).into(),
+                    ("next_try_s" | "kept_off_s", Some(before)) => *value = (before - seconds).max(0.0).into(),
                     _ => age(value, seconds),
                 }
             }

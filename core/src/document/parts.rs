@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::device::{BrokenEncoder, Encoders};
 use crate::director::Medium;
+use crate::health::connection_quality;
 use crate::ids::{LegId, ShowId, SlotId};
 use crate::status::{
     Alert, EncodeStatus, Gauges, LegState, LegStatus, LinkQuality, MqttStatus, PanelGauges, PanelKind, PanelState,
@@ -69,6 +70,18 @@ pub struct Slot {
     pub device: Option<String>,
     /// RMS per channel, −100 to 0; empty without sound.
     pub audio_dbfs: Vec<f64>,
+    /// Highest sample per channel, −100 to 0.
+    #[serde(default)]
+    pub audio_peak_dbfs: Vec<f64>,
+    /// How much faster its sound card runs than the box, parts in a million; null while not known.
+    #[serde(default)]
+    pub audio_drift_ppm: Option<f64>,
+    /// As platforms count it, 0–100; 0 while it is not live.
+    #[serde(default)]
+    pub connection_quality: u8,
+    /// It flapped: for so long only a cut puts it on air.
+    #[serde(default)]
+    pub kept_off_s: Option<f64>,
 }
 
 impl Slot {
@@ -84,13 +97,24 @@ impl Slot {
             health: slot.health,
             fps: sampled.map_or(0.0, |gauge| tenths(gauge.fps)),
             device: slot.device.clone(),
-            audio_dbfs: sampled.map(|gauge| gauge.audio_dbfs.iter().map(|&db| level(db)).collect()).unwrap_or_default(),
+            audio_dbfs: levels(sampled.map(|gauge| &gauge.audio_dbfs)),
+            audio_peak_dbfs: levels(sampled.map(|gauge| &gauge.audio_peak_dbfs)),
+            audio_drift_ppm: sampled.and_then(|gauge| gauge.audio_drift_ppm).map(f64::round),
+            connection_quality: if slot.state == SlotState::Live { quality(slot.number, gauges) } else { 0 },
+            kept_off_s: seconds_until(slot.kept_off, now).filter(|left| *left > 0.0),
         }
     }
 
     /// The same slot without its samples, for telling a change of state from a change of numbers.
     pub(super) fn facts(&self) -> Self {
-        Self { fps: 0.0, audio_dbfs: Vec::new(), ..self.clone() }
+        Self {
+            fps: 0.0,
+            audio_dbfs: Vec::new(),
+            audio_peak_dbfs: Vec::new(),
+            audio_drift_ppm: None,
+            connection_quality: 0,
+            ..self.clone()
+        }
     }
 }
 
@@ -294,6 +318,18 @@ fn seconds_since(at: Mono, now: Mono) -> f64 {
 
 fn seconds_until(at: Option<Mono>, now: Mono) -> Option<f64> {
     at.map(|at| tenths(at.since(now).as_secs_f64()))
+}
+
+fn levels(of: Option<&Vec<f64>>) -> Vec<f64> {
+    of.map(|levels| levels.iter().map(|db| level(*db)).collect()).unwrap_or_default()
+}
+
+/// Of what leaves the box for viewers, else of its recording.
+fn quality(slot: SlotId, gauges: &Gauges) -> u8 {
+    let rate = |job: String| gauges.encodes.get(&job).copied().filter(|bps| *bps > 0);
+    let bps = rate(format!("stream-slot-{slot}")).or_else(|| rate(format!("slot-{slot}"))).unwrap_or_default();
+    let (lost, fps) = gauges.slots.get(&slot).map_or((0.0, 0.0), |gauge| (gauge.lost_percent, gauge.fps));
+    connection_quality(lost, fps, bps)
 }
 
 fn level(db: f64) -> f64 {

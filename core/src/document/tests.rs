@@ -30,6 +30,7 @@ fn snapshot() -> Snapshot {
         device: Some("Test picture".to_owned()),
         next_try: None,
         health: 100,
+        kept_off: None,
     });
     let status = Status {
         box_id: "hall-1".to_owned(),
@@ -40,6 +41,7 @@ fn snapshot() -> Snapshot {
         }),
         program: ProgramStatus { on_air: Some(slot(1)), ..ProgramStatus::default() },
         slots: slots.collect(),
+        spare: Vec::new(),
         legs: vec![LegStatus {
             name: LegId::new("backup"),
             kind: "rtmp".to_owned(),
@@ -78,7 +80,11 @@ fn snapshot() -> Snapshot {
         mqtt: crate::status::MqttStatus::default(),
     };
     let gauges = Gauges {
-        slots: [(slot(1), SlotGauges { fps: 29.970_03, audio_dbfs: vec![-18.234, f64::NEG_INFINITY] })].into(),
+        slots: [(
+            slot(1),
+            SlotGauges { fps: 29.970_03, audio_dbfs: vec![-18.234, f64::NEG_INFINITY], ..SlotGauges::default() },
+        )]
+        .into(),
         recording_bytes: 123_456,
         free_bytes: 60_000_000,
         recording_rate: 100_000,
@@ -120,7 +126,8 @@ fn the_document_says_what_readers_rely_on() {
         "checksum": 0, "unknown": 0});
     assert_eq!(document["panel"], json!([panel]));
     let first_slot = json!({"number": 1, "name": "Camera 1", "state": "live", "since_s": 3.3, "why": null,
-        "next_try_s": null, "health": 100, "fps": 30.0, "device": "Test picture", "audio_dbfs": [-18.2, -100.0]});
+        "next_try_s": null, "health": 100, "fps": 30.0, "device": "Test picture", "audio_dbfs": [-18.2, -100.0],
+        "audio_peak_dbfs": [], "audio_drift_ppm": null, "connection_quality": 70, "kept_off_s": null});
     assert_eq!(document["slots"][0], first_slot);
     let leg = json!({"name": "backup", "kind": "rtmp", "state": "trying", "why": "connection refused by 127.0.0.1:1935",
         "since_s": 2.3, "bitrate_bps": 0, "rtt_ms": null, "lost_percent": 0.0, "next_try_s": 1.7, "uplink": 2,
@@ -193,7 +200,7 @@ fn each_change_of_state_has_its_event_and_the_event_brings_a_reader_up_to_date()
 fn samples_alone_make_one_event_of_their_own() {
     let new = document(
         &changed(|_, gauges| {
-            gauges.slots.insert(slot(2), SlotGauges { fps: 25.0, audio_dbfs: vec![-30.0] });
+            gauges.slots.insert(slot(2), SlotGauges { fps: 25.0, audio_dbfs: vec![-30.0], ..SlotGauges::default() });
             gauges.legs.insert(LegId::new("backup"), LegGauges { bitrate_bps: 1_000_000, ..LegGauges::default() });
             gauges.recording_bytes += 1;
             gauges.dropped.insert("slot-1 → program".to_owned(), 3);
@@ -214,7 +221,9 @@ fn samples_alone_make_one_event_of_their_own() {
 #[test]
 fn noise_below_the_rounding_is_no_change() {
     let noisy = changed(|_, gauges| {
-        gauges.slots.insert(slot(1), SlotGauges { fps: 29.99, audio_dbfs: vec![-18.2, -700.0] });
+        gauges
+            .slots
+            .insert(slot(1), SlotGauges { fps: 29.99, audio_dbfs: vec![-18.2, -700.0], ..SlotGauges::default() });
     });
     assert_eq!(delta::gauges(&document(&snapshot(), 1), &document(&noisy, 1)), None);
 }

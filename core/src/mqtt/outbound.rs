@@ -130,6 +130,7 @@ impl Mirror {
                 Delta::OnAir { .. } => self.show_program(&new),
                 Delta::SlotState { slots: [slot] } => self.show_slot(slot),
                 Delta::Show { .. }
+                | Delta::Spare { .. }
                 | Delta::LegState { .. }
                 | Delta::Recording { .. }
                 | Delta::Encoders { .. }

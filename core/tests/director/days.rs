@@ -128,7 +128,7 @@ fn for_72_hours_of_random_faults_the_five_promises_hold() {
         whip("other", None),
     ];
     config.record.segment = HOUR / 6;
-    config.slots.get_mut(&slot(4)).unwrap().source = Source::V4l2 { port: None };
+    config.slots.get_mut(&slot(4)).unwrap().source = Source::V4l2 { port: None, controls: Default::default() };
     config.slots.get_mut(&slot(5)).unwrap().source =
         Source::Network { url: cuebox_core::config::Url::new("rtsp://cam") };
     config.record.keep_free_bytes = 6_000_000_000;

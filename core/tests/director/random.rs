@@ -62,6 +62,10 @@ impl Model {
 
     fn follow(&mut self, world: &World) {
         let live: Vec<SlotId> = SlotId::all().filter(|slot| world.state(*slot) == SlotState::Live).collect();
+        // Slots that flapped are taken only where no other is live.
+        let status = world.status();
+        let until = |slot: &SlotId| status.slots.iter().find(|entry| entry.number == *slot)?.kept_off;
+        let kept_off = |slot: &SlotId| until(slot).is_some_and(|until| world.now < until);
         let config = world.director.config();
         if self.current.is_some_and(|slot| !live.contains(&slot)) {
             self.current = None;
@@ -75,7 +79,7 @@ impl Model {
             (self.current, self.started) = (chosen, true);
             self.opening = Some(Mono(0));
         }
-        let best = live.iter().min_by_key(|slot| (config.slots[*slot].priority, **slot)).copied();
+        let best = live.iter().min_by_key(|slot| (kept_off(slot), config.slots[*slot].priority, **slot)).copied();
         if self.current.is_some() && best != self.current && self.opening.is_some_and(|end| world.now <= end) {
             if self.chosen == self.current {
                 self.chosen = best;
@@ -86,7 +90,7 @@ impl Model {
             if best.is_some() && self.opening.is_none() {
                 self.opening = Some(world.now + Duration::from_secs(3));
             }
-            self.current = chosen.or(best);
+            self.current = chosen.filter(|slot| !kept_off(slot)).or(best);
             let stays = self.started && config.program.auto_return == AutoReturn::Off;
             if self.current.is_some() && (self.chosen.is_none() || stays) {
                 (self.chosen, self.started) = (self.current, true);
@@ -156,6 +160,7 @@ pub fn leg_trouble(world: &mut World, dice: &mut Dice) {
         ErrorClass::RoomDeleted,
         ErrorClass::Removed,
         ErrorClass::ServerShutDown,
+        ErrorClass::NoMedia,
         ErrorClass::Internal,
     ];
     let any = name.as_str() != "backup" && dice.below(2) == 0;
@@ -184,8 +189,11 @@ fn pass(world: &mut World, model: &mut Model, until: Mono) {
         let due = world.director.poll_deadline();
         world.step(until);
         // The one timer that the model cannot foresee from the slots' states alone.
-        if due.is_some_and(|(at, reason)| reason == Reason::ProgramReturns && at <= world.now) {
-            let returns = world.wanted().program.switch.picture != model.picture();
+        if due.as_ref().is_some_and(|(at, reason)| *reason == Reason::ProgramReturns && *at <= world.now) {
+            // Under the slate it is not seen: there it is told by the timer, which was set for a live slot.
+            let live = |slot: Option<SlotId>| slot.is_some_and(|slot| world.state(slot) == SlotState::Live);
+            let fired = world.director.poll_deadline() != due && live(model.chosen) && live(model.current);
+            let returns = world.wanted().program.switch.picture != model.picture() || model.slate && fired;
             if returns && !model.held {
                 model.current = model.chosen;
             }

@@ -49,7 +49,7 @@ fn steps() -> Vec<Step> {
             let mut config = world.director.config().clone();
             config.slots.remove(&slot(4));
             if let Some(own) = config.slots.get_mut(&slot(2)) {
-                own.source = Source::V4l2 { port: None };
+                own.source = Source::V4l2 { port: None, controls: Default::default() };
             }
             world.tell(Event::ConfigLoaded(Box::new(config)));
         }),
@@ -73,7 +73,7 @@ fn steps() -> Vec<Step> {
 
 fn ready() -> World {
     let mut config: Config = autostart();
-    config.slots.get_mut(&slot(5)).unwrap().source = Source::V4l2 { port: None };
+    config.slots.get_mut(&slot(5)).unwrap().source = Source::V4l2 { port: None, controls: Default::default() };
     config.record.segment = ms(5_000);
     config.legs = vec![livekit("main", Some(1), true), rtmp("backup", Some(2))];
     let mut world = World::new(config, 11);

@@ -18,6 +18,9 @@ pub(super) fn lines(document: &Document) -> Vec<Line> {
     lines.extend(columns(
         [slot_heading()].into_iter().chain(document.slots.iter().map(|slot| slot_row(document, slot))).collect(),
     ));
+    lines.extend(document.spare.iter().map(|spare| {
+        Line(vec![dim("  spare  "), plain(format!("{} at {}", spare.name, spare.port)), dim(": no slot is for it")])
+    }));
     if !document.legs.is_empty() {
         lines.push(Line::default());
         lines.extend(viewers(document));
@@ -262,7 +265,7 @@ mod tests {
                 "fps": 30, "why": null}],
             "probe": {"board": "", "working": [], "broken": []},
             "audio": {"mode": "follow", "slots": {}}, "viewers": {"now": 3, "peak": 9}, "panel": [], "locked": false,
-            "mqtt": {"state": "off"}, "dropped": {}, "abandoned": 0,
+            "spare": [{"port": "usb-6", "name": "USB Video"}], "mqtt": {"state": "off"}, "dropped": {}, "abandoned": 0,
             "alerts": [{"kind": "disk_slow", "severity": "warning", "text": "The disk is slow", "since_s": 5.0}],
         });
         serde_json::from_value(status).unwrap()
@@ -280,6 +283,7 @@ recording  on  1.2 GB in 6 files  50.0 GB free, enough for 13 h 32 min
 ▶ 1 Camera 1  live     1 min     100  30.0   -18.2 -100.0
 ▷ 2 Camera 2  live     1 min     100  30.0   -18.2 -100.0
   3 Camera 3  cooling  1 min     100                       the device is busy, next try in 3 s
+  spare  USB Video at usb-6: no slot is for it
 
 viewers    3  at most 9
   LEG            STATE     FOR  RATE         RTT   LOST  REASON

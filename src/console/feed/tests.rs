@@ -12,6 +12,7 @@ fn snapshot() -> Snapshot {
         show: None,
         program: ProgramStatus::default(),
         slots: Vec::new(),
+        spare: Vec::new(),
         legs: Vec::new(),
         viewers: Default::default(),
         recording: Default::default(),

@@ -168,3 +168,17 @@ fn a_node_that_was_registered_anew_is_another_instance() {
     assert_eq!(before[0].port, after[0].port);
     assert_ne!(before[0].instance, after[0].instance);
 }
+
+#[test]
+fn descriptors_are_read_of_the_device_that_a_camera_is_part_of() {
+    let laid = Laid::out("descriptors");
+    let usb = "pci0000:00/0000:00:14.0/usb1/1-2";
+    laid.device("video4linux", &format!("{usb}/1-2:1.0/video4linux/video0"), &[("index", "0")]);
+    laid.device("video4linux", &format!("{usb}/1-2:1.0/video4linux/video1"), &[("index", "1")]);
+    // A streaming interface with one alternate setting of 3 × 1024 bytes.
+    let descriptors = [9, 4, 1, 1, 1, 14, 2, 0, 0, 7, 5, 0x81, 5, 0, 0x14, 1];
+    fs::write(laid.root.join("sys/devices").join(usb).join("descriptors"), descriptors).unwrap();
+    let machine = laid.machine();
+    let found: Vec<_> = machine.video_nodes().iter().filter_map(|node| machine.usb_video(node)).collect();
+    assert_eq!(found, [Video { alternates: vec![3_072], frames: Vec::new() }]);
+}

@@ -21,7 +21,7 @@ fn card(number: u32) -> SoundNode {
 }
 
 fn camera(_: &str) -> Result<Probed, String> {
-    Ok(Probed::Camera { name: "Cam".into(), modes: Vec::new() })
+    Ok(Probed::Camera { name: "Cam".into(), modes: Vec::new(), signal: Signal::Untold, controls: Vec::new() })
 }
 
 /// Events in short: `+0` plugged, `-0` unplugged, `+0c` plugged with a sound card.
@@ -150,4 +150,36 @@ fn the_products_name_goes_before_the_drivers() {
         .filter_map(|event| if let Event::CameraPlugged(camera) = event { Some(camera.name.as_str()) } else { None })
         .collect();
     assert_eq!(names, ["USB3. 0 capture", "Cam"]);
+}
+
+#[test]
+fn a_change_of_an_inputs_signal_is_told_once_and_its_modes_stay_without_one() {
+    use cuebox_core::device::{PixelFormat, Rate};
+    let mode =
+        |height| vec![ModeGroup { format: PixelFormat::Uyvy, width: 1280, height, rates: vec![Rate::new(60, 1)] }];
+    let mut tracker = Tracker::default();
+    let (now, nodes) = (Instant::now(), vec![node(1, 1)]);
+    let mut probe = |_: &str| {
+        Ok(Probed::Camera { name: "HDMI".into(), modes: mode(720), signal: Signal::Good, controls: Vec::new() })
+    };
+    tracker.look(now, Duration::ZERO, nodes.clone(), &[], &mut probe);
+    assert_eq!(tracker.inputs(), BTreeMap::from([(1, "/dev/video1".to_owned())]));
+    let table = [
+        (Signal::Good, mode(720), None),
+        (Signal::None, Vec::new(), Some((Signal::None, 720))),
+        (Signal::Unlocked, Vec::new(), Some((Signal::Unlocked, 720))),
+        (Signal::Unlocked, Vec::new(), None),
+        (Signal::Good, mode(1080), Some((Signal::Good, 1080))),
+    ];
+    for (signal, modes, expected) in table {
+        tracker.hear(&mut |_| Some(Heard { signal, modes: modes.clone() }));
+        let events = tracker.look(now, Duration::ZERO, nodes.clone(), &[], &mut probe);
+        let seen = |event: &Event| {
+            if let Event::CameraPlugged(camera) = event { Some((camera.signal, camera.modes[0].height)) } else { None }
+        };
+        let told = events.iter().find_map(seen);
+        assert_eq!((told, events.len()), (expected, usize::from(expected.is_some())), "{signal:?}");
+    }
+    tracker.hear(&mut |_| None);
+    assert!(tracker.look(now, Duration::ZERO, nodes, &[], &mut probe).is_empty(), "one that cannot be asked is left");
 }

@@ -4,10 +4,12 @@
 //! picture lies on the grid where it was taken, however long its decoding took.
 
 use cuebox_core::device::{Mode, PixelFormat};
-use cuebox_core::director::{ErrorClass, Fact};
+use cuebox_core::director::{ErrorClass, Fact, Look};
 use cuebox_core::ids::SlotId;
+use cuebox_core::time::Mono;
 use gst::prelude::*;
 
+use super::look::Watcher;
 use super::normalise;
 use super::onto_grid::OntoGrid;
 use super::outlet::{Outlet, PicturePusher};
@@ -199,16 +201,32 @@ impl Work {
 
 fn feed(context: &Context, slot: SlotId, sink: &gst_app::AppSink, mut pusher: PicturePusher, mut work: Work) {
     let mut grid = OntoGrid::new(context, slot);
+    let mut watcher = Watcher::default();
+    let size = (context.format.width as usize, context.format.height as usize);
     let timing = context.timing.clone();
     let take = move |sink: &gst_app::AppSink| {
         let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
         let Some((picture, at)) = work.done(sample).map_err(|_| gst::FlowError::NotNegotiated)? else {
             return Ok(gst::FlowSuccess::Ok);
         };
-        let going = grid.push(picture, timing.mono(at), &mut pusher);
+        let at = timing.mono(at);
+        if let Some(look) = look(&mut watcher, &picture, size, at) {
+            pusher.looked(look);
+        }
+        let going = grid.push(picture, at, &mut pusher);
         if going { Ok(gst::FlowSuccess::Ok) } else { Err(gst::FlowError::Flushing) }
     };
     sink.set_callbacks(gst_app::AppSinkCallbacks::builder().new_sample(take).build());
+}
+
+/// What the picture looks like, when that changed.
+fn look(watcher: &mut Watcher, picture: &gst::BufferRef, (width, height): (usize, usize), at: Mono) -> Option<Look> {
+    if !watcher.is_due(at) {
+        return None;
+    }
+    let stride = picture.meta::<gst_video::VideoMeta>().and_then(|meta| usize::try_from(*meta.stride().first()?).ok());
+    let luma = picture.map_readable().ok()?;
+    watcher.see(&luma, (width, height, stride.unwrap_or(width.next_multiple_of(4))), at)
 }
 
 #[cfg(test)]

@@ -13,6 +13,9 @@ use super::sound_clock::SoundClock;
 use crate::media::actor::{Failure, Part};
 use crate::media::{Context, Reporter};
 
+/// Blocks between two notes of the drift: about a second.
+const TELLS: u32 = 100;
+
 pub struct Card {
     pipeline: gst::Pipeline,
     _outlet: Outlet,
@@ -43,7 +46,7 @@ impl Card {
         pipeline.add(source)?;
         let (input, sink) = normalise::sound(context, &pipeline)?;
         source.link(&input)?;
-        feed(context, &sink, pusher);
+        feed(context, slot, &sink, pusher);
         Ok(Self { pipeline, _outlet: outlet })
     }
 }
@@ -54,14 +57,20 @@ impl Part for Card {
     }
 }
 
-fn feed(context: &Context, sink: &gst_app::AppSink, mut pusher: SoundPusher) {
+fn feed(context: &Context, slot: SlotId, sink: &gst_app::AppSink, mut pusher: SoundPusher) {
+    let context = context.clone();
     let timing = context.timing.clone();
+    let mut blocks = 0_u32;
     let mut clock = SoundClock::default();
     let take = move |sink: &gst_app::AppSink| {
         let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
         let Some(at) = running_time(&sample) else { return Ok(gst::FlowSuccess::Ok) };
         let samples = normalise::samples(&sample).ok_or(gst::FlowError::Error)?;
         let (position, samples) = clock.place(timing.mono(at), &samples);
+        blocks = blocks.wrapping_add(1);
+        if blocks.is_multiple_of(TELLS) {
+            context.slot_gauge(slot, |gauges| gauges.audio_drift_ppm = clock.drift_ppm());
+        }
         if pusher.push(position, &samples) { Ok(gst::FlowSuccess::Ok) } else { Err(gst::FlowError::Flushing) }
     };
     sink.set_callbacks(gst_app::AppSinkCallbacks::builder().new_sample(take).build());

@@ -13,7 +13,9 @@
 
 mod camera;
 mod card;
+mod controls;
 mod levels;
+mod look;
 mod normalise;
 mod onto_grid;
 mod outlet;
@@ -21,6 +23,7 @@ mod packed;
 mod playout;
 mod refusal;
 mod sound_clock;
+mod stretch;
 mod test_source;
 #[cfg(test)]
 mod tests;
@@ -44,7 +47,8 @@ pub fn build(
             let look = test_source::Look { slot, name: wish.name.clone(), marks: *marks, tone_hz: *tone_hz };
             Ok(Box::new(test_source::TestSource::build(context, look, reporter)?))
         }
-        CaptureSource::V4l2 { node, mode } => {
+        CaptureSource::V4l2 { node, mode, controls } => {
+            controls::set(node, controls);
             Ok(Box::new(camera::Camera::build(context, slot, (node, mode), reporter, mailbox)?))
         }
         CaptureSource::File { path, repeat } => {

@@ -15,6 +15,8 @@ pub struct OntoGrid {
     slot: SlotId,
     retimer: Retimer,
     previous: Option<gst::Buffer>,
+    /// Pictures that the source lost, so far.
+    lost: u64,
 }
 
 /// A picture and the frame that it goes to.
@@ -22,13 +24,14 @@ pub type Placed = (FrameIndex, gst::Buffer);
 
 impl OntoGrid {
     pub fn new(context: &Context, slot: SlotId) -> Self {
-        Self { context: context.clone(), slot, retimer: Retimer::new(context.format.grid), previous: None }
+        Self { context: context.clone(), slot, retimer: Retimer::new(context.format.grid), previous: None, lost: 0 }
     }
 
     /// Gives `place` every frame that this picture, taken at `at`, and its predecessor fill; in order. Stops when it
     /// returns false.
     pub fn take(&mut self, picture: gst::Buffer, at: Mono, mut place: impl FnMut(Placed) -> bool) -> bool {
         let Placement::Show(show) = self.retimer.place(at) else { return true };
+        self.lost += show.lost;
         let first = show.index.0 - show.before;
         if let Some(previous) = &self.previous {
             for index in first..show.index.0 {
@@ -47,6 +50,9 @@ impl OntoGrid {
     /// The same, straight into the slot's outlet.
     pub fn push(&mut self, picture: gst::Buffer, at: Mono, pusher: &mut PicturePusher) -> bool {
         pusher.delivered();
-        self.take(picture, at, |(index, picture)| pusher.push(picture, index))
+        let lost = self.lost;
+        let going = self.take(picture, at, |(index, picture)| pusher.push(picture, index));
+        pusher.lost(self.lost - lost);
+        going
     }
 }

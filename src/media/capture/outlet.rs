@@ -3,7 +3,7 @@
 //! An outlet stamps what it is given from its place on the grid, counts it, measures it for the gauges and publishes
 //! it. It judges nothing: what is pushed goes out.
 
-use cuebox_core::director::Fact;
+use cuebox_core::director::{Fact, Look};
 use cuebox_core::grid::FrameIndex;
 use cuebox_core::ids::SlotId;
 use cuebox_core::time::Mono;
@@ -63,7 +63,7 @@ impl Outlet {
     ) -> Result<(Self, PicturePusher), Failure> {
         let link = Link::SlotPicture(slot);
         let (source, publication) = join(context, pipeline, link, &context.format.picture_caps(), MOST_PICTURES)?;
-        let meter = RateMeter { context: context.clone(), slot, since: None, frames: 0 };
+        let meter = RateMeter { context: context.clone(), slot, since: None, frames: 0, lost: 0, lost_percent: 0.0 };
         let pusher = PicturePusher { source, context: context.clone(), reporter: reporter.clone(), meter };
         Ok((Self { _publication: publication, context: context.clone(), slot, kind: Kind::Picture }, pusher))
     }
@@ -87,8 +87,12 @@ impl Outlet {
 impl Drop for Outlet {
     fn drop(&mut self) {
         self.context.slot_gauge(self.slot, |gauges| match self.kind {
-            Kind::Picture => gauges.fps = 0.0,
-            Kind::Sound => gauges.audio_dbfs.clear(),
+            Kind::Picture => (gauges.fps, gauges.lost_percent) = (0.0, 0.0),
+            Kind::Sound => {
+                gauges.audio_dbfs.clear();
+                gauges.audio_peak_dbfs.clear();
+                gauges.audio_drift_ppm = None;
+            }
         });
     }
 }
@@ -148,6 +152,16 @@ impl PicturePusher {
     pub fn delivered(&mut self) {
         self.meter.count();
     }
+
+    /// Tells the gauge that the source lost so many pictures.
+    pub fn lost(&mut self, pictures: u64) {
+        self.meter.lost += pictures;
+    }
+
+    /// Tells what the source's pictures look like.
+    pub fn looked(&self, look: Look) {
+        self.reporter.fact(Fact::Looked(look));
+    }
 }
 
 impl SoundPusher {
@@ -173,7 +187,10 @@ impl SoundPusher {
         }
         self.next = Some(position + frames);
         if let Some(levels) = self.level.add(samples) {
-            self.context.slot_gauge(self.slot, |gauges| gauges.audio_dbfs = levels.to_vec());
+            self.context.slot_gauge(self.slot, |gauges| {
+                gauges.audio_dbfs = levels.map(|level| level.rms).to_vec();
+                gauges.audio_peak_dbfs = levels.map(|level| level.peak).to_vec();
+            });
         }
         if self.source.push_buffer(buffer).is_err() {
             return false;
@@ -208,7 +225,13 @@ struct RateMeter {
     slot: SlotId,
     since: Option<Mono>,
     frames: u32,
+    lost: u64,
+    /// Over the last seconds.
+    lost_percent: f64,
 }
+
+/// What the newest second counts for in the share of lost pictures.
+const NEWEST: f64 = 0.2;
 
 impl RateMeter {
     fn count(&mut self) {
@@ -217,29 +240,44 @@ impl RateMeter {
         let span = now.since(since).as_secs_f64();
         if span >= 1.0 {
             let fps = f64::from(self.frames) / span;
-            self.context.slot_gauge(self.slot, |gauges| gauges.fps = (fps * 10.0).round() / 10.0);
-            (self.since, self.frames) = (Some(now), 0);
+            let lost = self.lost as f64 * 100.0 / (self.lost as f64 + f64::from(self.frames)).max(1.0);
+            self.lost_percent += (lost - self.lost_percent) * NEWEST;
+            let lost_percent = (self.lost_percent * 10.0).round() / 10.0;
+            self.context.slot_gauge(self.slot, |gauges| {
+                (gauges.fps, gauges.lost_percent) = ((fps * 10.0).round() / 10.0, lost_percent);
+            });
+            (self.since, self.frames, self.lost) = (Some(now), 0, 0);
         }
         self.frames += 1;
     }
 }
 
-/// RMS per channel, four times a second.
+/// RMS and peak per channel, four times a second.
 #[derive(Default)]
 struct LevelMeter {
     energy: [f64; CHANNELS as usize],
+    peak: [f32; CHANNELS as usize],
     frames: u32,
+}
+
+/// dBFS.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Level {
+    /// A sine of full scale is 0, as in AES17.
+    rms: f64,
+    /// Of the highest sample.
+    peak: f64,
 }
 
 /// What silence is shown as; a logarithm has no number for it.
 const FLOOR_DBFS: f64 = -120.0;
 
 impl LevelMeter {
-    /// dBFS where a sine of full scale is 0, as in AES17.
-    fn add(&mut self, samples: &[f32]) -> Option<[f64; CHANNELS as usize]> {
+    fn add(&mut self, samples: &[f32]) -> Option<[Level; CHANNELS as usize]> {
         for frame in samples.chunks_exact(CHANNELS as usize) {
-            for (energy, sample) in self.energy.iter_mut().zip(frame) {
+            for ((energy, peak), sample) in self.energy.iter_mut().zip(&mut self.peak).zip(frame) {
                 *energy += f64::from(*sample) * f64::from(*sample);
+                *peak = peak.max(sample.abs());
             }
             self.frames += 1;
         }
@@ -247,8 +285,11 @@ impl LevelMeter {
             return None;
         }
         let done = std::mem::take(self);
-        let dbfs = |energy: f64| (10.0 * (2.0 * energy / f64::from(done.frames)).log10()).max(FLOOR_DBFS);
-        Some(done.energy.map(|energy| (dbfs(energy) * 10.0).round() / 10.0))
+        let dbfs = |power: f64| ((10.0 * power.log10()).max(FLOOR_DBFS) * 10.0).round() / 10.0;
+        Some(std::array::from_fn(|channel| Level {
+            rms: dbfs(2.0 * done.energy[channel] / f64::from(done.frames)),
+            peak: dbfs(f64::from(done.peak[channel]).powi(2)),
+        }))
     }
 }
 
@@ -271,6 +312,11 @@ mod tests {
         let sine = |n: u32| 0.1 * (std::f32::consts::TAU * 440.0 * n as f32 / SAMPLE_RATE as f32).sin();
         let samples: Vec<f32> = (0..SAMPLE_RATE / 4).flat_map(|n| [sine(n), 0.0]).collect();
         assert_eq!(meter.add(&samples[..400]), None);
-        assert_eq!(meter.add(&samples[400..]), Some([-20.0, FLOOR_DBFS]));
+        let silence = Level { rms: FLOOR_DBFS, peak: FLOOR_DBFS };
+        assert_eq!(meter.add(&samples[400..]), Some([Level { rms: -20.0, peak: -20.0 }, silence]));
+        let mut click = vec![0.0; 2 * SAMPLE_RATE as usize / 4];
+        click[1_000] = -0.5;
+        let [left, right] = meter.add(&click).unwrap();
+        assert!((left.peak, right) == (-6.0, silence) && left.rms < -40.0, "a click shows in the peak: {left:?}");
     }
 }

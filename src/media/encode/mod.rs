@@ -118,7 +118,8 @@ fn input_of(job: EncodeJob) -> Link {
     }
 }
 
-/// Progress, the first frame, and the bits of the last second.
+/// Progress, the first frame, and the bits of the last second. Target `cuebox::encoded` of the log tells when each frame
+/// left, which is how the benches know it.
 fn count_output(pad: &gst::Pad, context: &Context, job: EncodeJob, reporter: &Reporter) {
     let (context, reporter) = (context.clone(), reporter.clone());
     let window = Mutex::new((gst::ClockTime::ZERO, 0_u64));
@@ -128,6 +129,8 @@ fn count_output(pad: &gst::Pad, context: &Context, job: EncodeJob, reporter: &Re
             reporter.fact(Fact::FirstBuffer);
         }
         let Some(now) = buffer.pts() else { return gst::PadProbeReturn::Ok };
+        let (timing, grid) = (&context.timing, context.format.grid);
+        tracing::trace!(target: "cuebox::encoded", %job, frame = timing.frame_at(grid, now).0, at_ns = timing.now().0);
         let mut window = window.lock().unwrap_or_else(PoisonError::into_inner);
         let (since, bytes) = *window;
         let ms = now.saturating_sub(since).mseconds();

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use cuebox_core::config::{LegConfig, LegTarget, RtmpTarget, Secret, Url};
+use cuebox_core::config::{LegConfig, LegTarget, PROVES, RtmpTarget, Secret, Url};
 use cuebox_core::director::{Encode, EncodeJob, ErrorClass, Fact, Job, Leg, PictureSize};
 use cuebox_core::encode_plan::{Grant, Profile, RateControl};
 use cuebox_core::grid::FrameIndex;
@@ -69,6 +69,7 @@ impl Source {
             uplink: Some(1),
             target,
             ca_file: ca_file.map(|file| file.display().to_string()),
+            proves: PROVES,
         };
         let leg = Leg {
             epoch: Epoch(3),

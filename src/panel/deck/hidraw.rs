@@ -9,7 +9,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
-use rustix::ioctl::{Ioctl, IoctlOutput, Opcode, ioctl, opcode};
+use rustix::ioctl::{Direction, Ioctl, IoctlOutput, Opcode, ioctl, opcode};
 use tokio::io::unix::AsyncFd;
 
 const HID: u8 = b'H';
@@ -75,15 +75,15 @@ impl Hidraw {
     }
 
     /// One feature report.
-    pub fn feature(&self, report: &[u8; 32]) -> io::Result<()> {
-        let mut report = *report;
-        // SAFETY: HIDIOCSFEATURE(32) reads, and may write, the 32 bytes that it is given.
+    pub fn feature(&self, report: &[u8]) -> io::Result<()> {
+        let mut report = report.to_vec();
+        // SAFETY: HIDIOCSFEATURE reads, and may write, as many bytes as its number names, which is all of them.
         unsafe { ioctl(self.0.get_ref(), SetFeature(&mut report)) }.map_err(io::Error::from)
     }
 }
 
-/// `HIDIOCSFEATURE(32)`.
-struct SetFeature<'a>(&'a mut [u8; 32]);
+/// `HIDIOCSFEATURE(length)`.
+struct SetFeature<'a>(&'a mut [u8]);
 
 // SAFETY: the number names the buffer's size, and the buffer lives as long as the call.
 unsafe impl Ioctl for SetFeature<'_> {
@@ -92,7 +92,7 @@ unsafe impl Ioctl for SetFeature<'_> {
     const IS_MUTATING: bool = true;
 
     fn opcode(&self) -> Opcode {
-        opcode::read_write::<[u8; 32]>(HID, SET_FEATURE)
+        opcode::from_components(Direction::ReadWrite, HID, SET_FEATURE, self.0.len())
     }
 
     fn as_ptr(&mut self) -> *mut c_void {
@@ -123,5 +123,6 @@ mod tests {
     fn the_request_is_the_kernels() {
         // _IOWR('H', 6, 32 bytes), as linux/hidraw.h has it.
         assert_eq!(SetFeature(&mut [0; 32]).opcode(), 0xC020_4806);
+        assert_eq!(SetFeature(&mut [0; 17]).opcode(), 0xC011_4806);
     }
 }

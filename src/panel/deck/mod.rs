@@ -70,7 +70,7 @@ pub(super) async fn serve(deck: Deck, mut desk: Desk) -> (String, Desk) {
 
 impl Deck {
     async fn run(&self, desk: &mut Desk) -> String {
-        if let Err(error) = self.device.feature(&model::brightness(BRIGHTNESS)) {
+        if let Err(error) = self.device.feature(&self.model.brightness(BRIGHTNESS)) {
             return format!("it was unplugged ({error})");
         }
         let mut snapshots = desk.snapshots();
@@ -134,8 +134,8 @@ impl Deck {
         let (device, model) = (self.device.clone(), self.model);
         Some(tokio::task::spawn_blocking(move || {
             for (key, face) in changed {
-                let jpeg = picture::jpeg(&face, model.side, model.turned).map_err(std::io::Error::other)?;
-                for report in model::picture_reports(key, &jpeg) {
+                let picture = picture::encoded(&face, model).map_err(std::io::Error::other)?;
+                for report in model.picture_reports(key, &picture) {
                     device.write(&report)?;
                 }
             }
@@ -147,6 +147,6 @@ impl Deck {
 impl Drop for Deck {
     fn drop(&mut self) {
         // A deck that is gone does not need it.
-        let _ = self.device.feature(&model::brightness(0));
+        let _ = self.device.feature(&self.model.brightness(0));
     }
 }

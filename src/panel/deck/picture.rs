@@ -5,6 +5,7 @@ use font8x8::{BASIC_FONTS, LATIN_FONTS, UnicodeFonts as _};
 use jpeg_encoder::{ColorType, Encoder, EncodingError};
 
 use super::face::Face;
+use super::model::{Dialect, Model, Turn};
 
 /// Percent; letters stay sharp.
 const QUALITY: u8 = 90;
@@ -18,15 +19,43 @@ struct Canvas {
 }
 
 /// The picture as the key takes it.
-pub(super) fn jpeg(face: &Face, side: u16, turned: bool) -> Result<Vec<u8>, EncodingError> {
-    let mut pixels = draw(face, usize::from(side));
-    if turned {
-        // Half a turn: the pixels from the last to the first.
-        pixels = pixels.chunks_exact(3).rev().flatten().copied().collect();
+pub(super) fn encoded(face: &Face, model: &Model) -> Result<Vec<u8>, EncodingError> {
+    let pixels = turned(&draw(face, usize::from(model.side)), usize::from(model.side), model.turn);
+    match model.dialect {
+        Dialect::Second => {
+            let mut jpeg = Vec::new();
+            Encoder::new(&mut jpeg, QUALITY).encode(&pixels, model.side, model.side, ColorType::Rgb)?;
+            Ok(jpeg)
+        }
+        Dialect::Mini => Ok(bmp(&pixels, model.side)),
     }
-    let mut jpeg = Vec::new();
-    Encoder::new(&mut jpeg, QUALITY).encode(&pixels, side, side, ColorType::Rgb)?;
-    Ok(jpeg)
+}
+
+fn turned(pixels: &[u8], side: usize, turn: Turn) -> Vec<u8> {
+    let from = |x: usize, y: usize| match turn {
+        Turn::Upright => (x, y),
+        Turn::Half => (side - 1 - x, side - 1 - y),
+        Turn::Left => (side - 1 - y, x),
+        Turn::Transposed => (y, x),
+    };
+    let places = (0..side).flat_map(|y| (0..side).map(move |x| from(x, y)));
+    places.flat_map(|(x, y)| pixels.iter().skip((y * side + x) * 3).take(3).copied()).collect()
+}
+
+/// 24 bits a pixel, the lowest row first. Its rows need no padding: every key's side is a multiple of 4.
+fn bmp(pixels: &[u8], side: u16) -> Vec<u8> {
+    const HEAD: u32 = 54;
+    let length = u32::try_from(pixels.len()).unwrap_or_default();
+    let mut bmp = b"BM".to_vec();
+    for word in
+        [HEAD + length, 0, HEAD, 40, u32::from(side), u32::from(side), 24 << 16 | 1, 0, length, 3_780, 3_780, 0, 0]
+    {
+        bmp.extend(word.to_le_bytes());
+    }
+    for row in pixels.chunks_exact(usize::from(side) * 3).rev() {
+        bmp.extend(row.chunks_exact(3).flat_map(|pixel| pixel.iter().rev()));
+    }
+    bmp
 }
 
 fn draw(face: &Face, side: usize) -> Vec<u8> {
@@ -92,6 +121,7 @@ impl Canvas {
 
 #[cfg(test)]
 mod tests {
+    use super::super::model;
     use super::*;
 
     fn face(title: &str, name: &str, state: &'static str, colour: Colour) -> Face {
@@ -101,17 +131,44 @@ mod tests {
     #[test]
     fn every_face_fits_every_key() {
         let long = "Ein sehr langer Name über dem Altar ☃";
-        for side in [72, 96, 120] {
+        for product in [0x0080, 0x009a, 0x0084, 0x00c6] {
+            let model = model::find(0x0fd9, product).unwrap();
             for colour in Colour::ALL {
                 for face in
                     [face("5", long, "no signal", colour), face("STREAM", "", "", colour), face("", "", "", colour)]
                 {
-                    let jpeg = jpeg(&face, side, true).unwrap();
+                    let jpeg = encoded(&face, model).unwrap();
                     assert!(jpeg.starts_with(&[0xFF, 0xD8]) && jpeg.ends_with(&[0xFF, 0xD9]));
                     assert!(jpeg.len() < 20_000, "{}", jpeg.len());
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_picture_is_turned_as_the_key_lies() {
+        // Upper left, upper right, lower left, lower right.
+        let pixels: Vec<u8> = [1, 2, 3, 4].iter().flat_map(|n| [*n; 3]).collect();
+        let table = [
+            (Turn::Upright, [1, 2, 3, 4]),
+            (Turn::Half, [4, 3, 2, 1]),
+            (Turn::Left, [2, 4, 1, 3]),
+            (Turn::Transposed, [1, 3, 2, 4]),
+        ];
+        for (turn, expected) in table {
+            let seen: Vec<u8> = turned(&pixels, 2, turn).chunks(3).map(|pixel| pixel[0]).collect();
+            assert_eq!(seen, expected, "{turn:?}");
+        }
+    }
+
+    #[test]
+    fn a_mini_gets_a_bitmap_of_its_size() {
+        let model = model::find(0x0fd9, 0x0063).unwrap();
+        let bmp = encoded(&face("3", "Guests", "ON AIR", Colour::Red), model).unwrap();
+        let word = |at: usize| u32::from_le_bytes(bmp[at..at + 4].try_into().unwrap());
+        assert_eq!((&bmp[..2], word(2), word(10), word(18), word(22)), (&b"BM"[..], 19_254, 54, 80, 80));
+        assert_eq!(bmp.len(), 19_254);
+        assert_eq!(bmp[54..57], [0, 0, 190], "blue, green, red");
     }
 
     #[test]

@@ -27,6 +27,14 @@ impl Broker {
         Self::start_with(folder, &config, port, None)
     }
 
+    /// Takes everybody, and keeps on disk what it was given: at its end in order, and each second.
+    pub fn start_kept(folder: &Folder) -> Self {
+        let kept = folder.path().join("mosquitto");
+        std::fs::create_dir(&kept).unwrap();
+        let place = kept.display();
+        Self::start(folder, &format!("persistence true\npersistence_location {place}/\nautosave_interval 1\n"))
+    }
+
     /// Takes who shows a certificate of ours, and lets everybody do what the list says.
     pub fn start_tls(folder: &Folder, certificates: &Certificates, acl: &str) -> Self {
         let port = free_port();
@@ -56,6 +64,12 @@ impl Broker {
 
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Asked to end, it first writes down what it has.
+    pub fn end(&mut self) {
+        self.signal("TERM");
         self.child.wait().unwrap();
     }
 
@@ -105,7 +119,7 @@ impl Broker {
         serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("no answer to {verb} {payload}: {said}"))
     }
 
-    fn client(&self, program: &str, who: &str) -> Command {
+    pub fn client(&self, program: &str, who: &str) -> Command {
         let mut command = Command::new(program);
         command.args(["-V", "mqttv5", "-p", &self.port.to_string()]);
         match &self.certificates {

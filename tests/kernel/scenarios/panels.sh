@@ -25,6 +25,8 @@ guest() {
   hands "keyboard plug"
   hands "deck plug 0080 15"
   write_config
+  # When each frame leaves its encoder, which the judge counts presses to.
+  export CUEBOX_LOG=info,cuebox::encoded=trace
   start_cuebox
   wait_for 60 "all five slots are live" is 'sum(x["state"] == "live" for x in s["slots"]) == 5'
   plug_serial
@@ -39,6 +41,9 @@ guest() {
   before=$(presses_of gpio)
   hands "pins press 0 bounce"
   wait_for 10 "a bouncing switch put 1 on air" is 's["program"]["on_air"] == 1'
+  # The count is told a little later than the cut.
+  wait_for 5 "a bouncing switch is pressed" pressed_more gpio "$before"
+  pause 0.5
   [ "$(presses_of gpio)" = $((before + 1)) ] || die "a bouncing switch was $(($(presses_of gpio) - before)) presses"
 
   timed_presses
@@ -96,6 +101,10 @@ taken() { # expected
 presses_of() { # kind
   ctl status --json | python3 -c 'import json, sys
 print(sum(panel["presses"] for panel in json.load(sys.stdin)["panel"] if panel["kind"] == sys.argv[1]))' "$1"
+}
+
+pressed_more() { # kind than
+  [ "$(presses_of "$1")" -gt "$2" ]
 }
 
 press() { # kind slot
@@ -176,6 +185,11 @@ keys = [0, 1, 2, 3, 4]
 red = [8, 9, 10, 11, 12]
 [http]
 socket = "$socket"
+# Nobody is there: it is what the stream is encoded for.
+[[leg]]
+name = "air"
+kind = "rtmp"
+url = "rtmp://127.0.0.1:9/live"
 TOML
   for n in 1 2 3 4 5; do
     cat >>"$config" <<TOML

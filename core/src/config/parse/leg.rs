@@ -9,11 +9,12 @@ mod token;
 mod whip;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::ids::LegId;
 
 use super::super::walk::{Item, Section, Walk, quoted};
-use super::super::{LegConfig, LegTarget, LivekitTarget};
+use super::super::{LegConfig, LegTarget, PROVES};
 
 const KINDS: &str = "\"livekit\", \"rtmp\", \"srt\", \"whip\"";
 /// Longest name of a room or a participant, in characters.
@@ -36,7 +37,8 @@ pub(super) fn read_legs(walk: &mut Walk<'_>, item: &Item<'_>, box_id: &str) -> V
         let uplink_line = section.item(walk, "uplink").map_or(section.line, |item| item.line);
         let name = section.need(walk, "name", "1–32 of a–z, 0–9 and -", Walk::identifier).map(LegId::new);
         let uplink = section.read(walk, "uplink", |walk, item| walk.whole(item, 1..=100, ""));
-        let leg = read_leg(walk, section, name.clone(), uplink, box_id);
+        let proves = read_proof(walk, &mut section, uplink);
+        let leg = read_leg(walk, section, name.clone(), uplink, proves, box_id);
         let Some(name) = name else { continue };
         if legs.iter().any(|other| other.name == name) {
             walk.conflict(name_line, "leg.name", format!("{} is given to two legs", quoted(name.as_str())), None);
@@ -55,11 +57,21 @@ pub(super) fn read_legs(walk: &mut Walk<'_>, item: &Item<'_>, box_id: &str) -> V
     legs
 }
 
+fn read_proof(walk: &mut Walk<'_>, section: &mut Section<'_>, uplink: Option<u32>) -> Duration {
+    let item = section.item(walk, "proves_s");
+    if let (Some(item), None) = (&item, uplink) {
+        walk.warn(item, "is not used: a leg without a rank takes over from nobody".to_owned());
+    }
+    let proves_s = item.and_then(|item| walk.number(&item, 1.0..=600.0, " s"));
+    proves_s.map_or(PROVES, Duration::from_secs_f64)
+}
+
 fn read_leg(
     walk: &mut Walk<'_>,
     mut section: Section<'_>,
     name: Option<LegId>,
     uplink: Option<u32>,
+    proves: Duration,
     box_id: &str,
 ) -> Option<LegConfig> {
     let kinds = [("livekit", Kind::Livekit), ("rtmp", Kind::Rtmp), ("srt", Kind::Srt), ("whip", Kind::Whip)];
@@ -72,26 +84,27 @@ fn read_leg(
     };
     let ca_item = section.item(walk, "ca_file");
     let ca_file = ca_item.as_ref().and_then(|item| walk.path(item));
-    if let (Some(item), Some(target)) = (&ca_item, &target)
-        && !uses_tls(target)
-    {
-        let why = match target {
-            LegTarget::Rtmp(_) => "rtmp:// is not encrypted, rtmps:// is",
-            LegTarget::Livekit(_) => "ws:// is not encrypted, wss:// is",
-            LegTarget::Whip(_) => "http:// is not encrypted, https:// is",
-            LegTarget::Srt(_) => "SRT knows no certificates, it is encrypted with a passphrase",
-        };
+    if let (Some(item), Some(why)) = (&ca_item, target.as_ref().and_then(knows_no_tls)) {
         walk.warn(item, format!("is not used: {why}"));
     }
     section.finish(walk);
-    Some(LegConfig { name: name?, uplink, target: target?, ca_file })
+    Some(LegConfig { name: name?, uplink, target: target?, ca_file, proves })
 }
 
-/// Whether any connection of the leg, its service's included, is by TLS.
-fn uses_tls(target: &LegTarget) -> bool {
+/// Why no connection of the leg, its service and its relays included, is by TLS; `None`: one is, or may be.
+fn knows_no_tls(target: &LegTarget) -> Option<&'static str> {
     let addresses = target.url().into_iter().chain(target.service().map(|service| &service.url));
-    addresses.into_iter().any(|url| matches!(url.scheme().as_str(), "rtmps" | "wss" | "https"))
-        || matches!(target, LegTarget::Livekit(LivekitTarget { url: None, .. }))
+    if addresses.into_iter().any(|url| matches!(url.scheme().as_str(), "rtmps" | "wss" | "https")) {
+        return None;
+    }
+    match target {
+        LegTarget::Rtmp(_) => Some("rtmp:// is not encrypted, rtmps:// is"),
+        // Whatever its address, the server may name a relay that is spoken to in TLS.
+        LegTarget::Livekit(_) => None,
+        LegTarget::Whip(whip) if whip.ice_servers.iter().any(|server| server.scheme() == "turns") => None,
+        LegTarget::Whip(_) => Some("http:// is not encrypted, https:// is"),
+        LegTarget::Srt(_) => Some("SRT knows no certificates, it is encrypted with a passphrase"),
+    }
 }
 
 /// A server lets the newest of two participants in and throws the other out: two such legs would do that for ever.

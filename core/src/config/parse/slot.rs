@@ -58,7 +58,7 @@ fn read_slot(
             None => item.line,
         };
         set(&mut slot.source, read_source(walk, source, program));
-        if let Source::V4l2 { port: Some(given) } = &slot.source {
+        if let Source::V4l2 { port: Some(given), .. } = &slot.source {
             port = Some((given.clone(), port_line));
         }
     }
@@ -83,10 +83,28 @@ fn read_source(walk: &mut Walk<'_>, mut section: Section<'_>, program: &ProgramC
                 url::read(walk, item, NETWORK_SCHEMES)
             })
             .map(|url| Source::Network { url: Url::new(url) }),
-        _ => Some(Source::V4l2 { port: section.read(walk, "port", |walk, item| walk.name(item, 128)).map(Port::new) }),
+        _ => {
+            let port = section.read(walk, "port", |walk, item| walk.name(item, 128)).map(Port::new);
+            let controls = section.read(walk, "controls", read_controls).unwrap_or_default();
+            Some(Source::V4l2 { port, controls })
+        }
     };
     section.finish(walk);
     source
+}
+
+/// Names and values are the camera's to judge.
+fn read_controls(walk: &mut Walk<'_>, item: &Item<'_>) -> Option<BTreeMap<String, i64>> {
+    let section = walk.table(item)?;
+    let mut controls = BTreeMap::new();
+    for (name, item) in section.into_items(walk) {
+        let value = match item.value.as_bool() {
+            Some(on) => Some(i64::from(on)),
+            None => walk.signed(&item),
+        };
+        controls.extend(value.map(|value| (name, value)));
+    }
+    Some(controls)
 }
 
 fn read_test(walk: &mut Walk<'_>, section: &mut Section<'_>, program: &ProgramConfig) -> Source {

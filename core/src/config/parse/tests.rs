@@ -52,7 +52,7 @@ steady_s = 2.5
 number = 1
 name = "Altar"
 priority = 3
-source = { kind = "v4l2", port = "usb-1.2" }
+source = { kind = "v4l2", port = "usb-1.2", controls = { power_line_frequency = 1, auto_focus = false, brightness = -5 } }
 audio = "hw:CARD=HDMI1,DEV=0"
 delay_ms = 80
 [[slot]]
@@ -103,8 +103,10 @@ fn every_key_is_read_in_its_unit() {
     assert_eq!(program.steady, Duration::from_millis(2_500));
 
     let altar = &config.slots[&slot(1)];
+    let controls = [("auto_focus", 0), ("brightness", -5), ("power_line_frequency", 1)];
+    let controls = controls.map(|(name, value)| (name.to_owned(), value)).into();
     assert_eq!((altar.name.as_str(), altar.priority, altar.delay_ms), ("Altar", 3, 80));
-    assert_eq!(altar.source, Source::V4l2 { port: Some(Port::new("usb-1.2")) });
+    assert_eq!(altar.source, Source::V4l2 { port: Some(Port::new("usb-1.2")), controls });
     assert_eq!(altar.audio, SlotAudio::Alsa("hw:CARD=HDMI1,DEV=0".to_owned()));
     let test = &config.slots[&slot(2)];
     assert_eq!((test.name.as_str(), test.priority), ("Camera 2", 2));
@@ -207,7 +209,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ),
     (
         "[[slot]]\nnumber = 1\nsource = { kind = \"v4l2\", marks = true }",
-        "3: slot.source.marks: is unknown (allowed: kind, port)",
+        "3: slot.source.marks: is unknown (allowed: controls, kind, port)",
     ),
     (
         "[[slot]]\nnumber = 1\nsource = { kind = \"test\", tone_hz = 5 }",

@@ -65,6 +65,15 @@ impl Walk<'_> {
         value
     }
 
+    /// A whole number of either sign.
+    pub fn signed(&mut self, item: &Item<'_>) -> Option<i64> {
+        let value = integer(item.value).and_then(|number| i32::try_from(number).ok());
+        if value.is_none() {
+            self.wrong(item, format!("is {}", shown(item.value)), "a whole number, true, false");
+        }
+        value.map(i64::from)
+    }
+
     #[expect(clippy::cast_precision_loss, reason = "whole seconds and minutes are small")]
     pub fn number(&mut self, item: &Item<'_>, range: RangeInclusive<f64>, unit: &str) -> Option<f64> {
         let float = item.value.as_float().and_then(|float| float.as_str().parse::<f64>().ok());

@@ -1,4 +1,4 @@
-use crate::config::{Publish, RtmpTarget, WhipTarget};
+use crate::config::{PROVES, Publish, RtmpTarget, WhipTarget};
 use crate::ids::LegId;
 
 use super::*;
@@ -11,7 +11,7 @@ fn service(shape: Shape) -> Service {
 }
 
 fn leg(target: LegTarget) -> LegConfig {
-    LegConfig { name: LegId::new("main"), uplink: Some(1), target, ca_file: None }
+    LegConfig { name: LegId::new("main"), uplink: Some(1), target, ca_file: None, proves: PROVES }
 }
 
 fn livekit(service: Service, room: Option<&str>) -> LegConfig {

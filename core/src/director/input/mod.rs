@@ -1,12 +1,15 @@
 //! The slots and what is plugged into them.
 //!
 //! Three principles: the **port** decides the slot, never the order in which devices appear or their `/dev/videoN`;
-//! a claimed port stays claimed for as long as the process lives, so that replugging restores the slot and its role;
+//! a claimed port stays claimed, so that replugging restores the slot and its role, also after a reboot;
 //! a new device never takes a slot that has a claim, whether its camera is there or not. The exception: a slot that
 //! is configured with a port takes that port from a slot that only happened to find it.
 
+mod measured;
+mod seats;
 mod slot;
 mod sound;
+mod state;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,13 +19,17 @@ use serde::{Deserialize, Serialize};
 use crate::config::{Config, SlotConfig, Source};
 use crate::device::Camera;
 use crate::ids::{Epoch, Port, SlotId};
-use crate::status::{SlotState, SlotStatus};
+use crate::settings::KnownCamera;
+use crate::status::{Severity, SlotState, SlotStatus, SpareCamera};
 use crate::time::Mono;
+use crate::usb;
 
 use super::context::Context;
 use super::event::{Fact, Job};
+use super::field::Field;
 use super::timers::Reason;
 
+use seats::{Cameras, LAPSES, Seats};
 pub(super) use slot::{Setting, Slot};
 
 /// Between two measurements of the live slots' frame rates.
@@ -31,8 +38,12 @@ const MEASURE: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Inputs {
     slots: BTreeMap<SlotId, Slot>,
-    cameras: BTreeMap<Port, Camera>,
-    claims: BTreeMap<SlotId, Port>,
+    cameras: Cameras,
+    #[serde(default)]
+    seats: Seats,
+    /// Alerts about cameras at other ports, as they were raised.
+    #[serde(default)]
+    explained: Vec<(String, String)>,
 }
 
 fn setting(config: &Config, slot: SlotId) -> Option<Setting<'_>> {
@@ -46,7 +57,7 @@ impl Inputs {
             .iter()
             .map(|(id, slot)| (*id, Slot::new(context, *id, Setting { slot, program: &config.program })))
             .collect();
-        Self { slots, cameras: BTreeMap::new(), claims: BTreeMap::new() }
+        Self { slots, cameras: Cameras::new(), seats: Seats::default(), explained: Vec::new() }
     }
 
     pub fn get(&self, slot: SlotId) -> Option<&Slot> {
@@ -60,6 +71,36 @@ impl Inputs {
     /// The live slots, each with the time since which it is.
     pub fn live(&self) -> BTreeMap<SlotId, Mono> {
         self.iter().filter(|(_, slot)| slot.is_live()).map(|(id, slot)| (id, slot.since)).collect()
+    }
+
+    pub fn field<'a>(&self, context: &Context, config: &'a Config, why: &'a dyn Fn(SlotId) -> String) -> Field<'a> {
+        let kept_off = self.iter().filter_map(|(id, slot)| Some((id, slot.kept_off()?))).collect();
+        Field { live: self.live(), kept_off, now: context.now, config, why }
+    }
+
+    /// Somebody asks for this very slot.
+    pub fn insist(&mut self, context: &mut Context, slot: SlotId) {
+        if let Some(slot) = self.slots.get_mut(&slot) {
+            slot.insist(context);
+        }
+    }
+
+    /// Which camera each slot has, there or not.
+    pub fn known(&self) -> BTreeMap<SlotId, KnownCamera> {
+        self.seats.claims().clone()
+    }
+
+    /// Takes up what the process before knew of the cameras; before the first of them is told.
+    pub fn restore(&mut self, context: &mut Context, config: &Config, known: BTreeMap<SlotId, KnownCamera>) {
+        if self.seats.restore(config, known) {
+            context.start_timer(Reason::ClaimsLapse, LAPSES);
+        }
+    }
+
+    /// Cameras that are plugged in and left alone.
+    pub fn spare(&self) -> Vec<SpareCamera> {
+        let spare = |camera: &Camera| SpareCamera { port: camera.port.clone(), name: camera.name.clone() };
+        self.seats.spare(&self.cameras).map(spare).collect()
     }
 
     /// Why a slot is not live, in words.
@@ -91,10 +132,14 @@ impl Inputs {
     }
 
     pub fn plugged(&mut self, context: &mut Context, config: &Config, camera: Camera) {
-        self.cameras.insert(camera.port.clone(), camera.clone());
-        self.claim(config);
-        let owner = self.claims.iter().find(|(_, port)| **port == camera.port).map(|(slot, _)| *slot);
-        if let Some(slot) = owner.and_then(|slot| self.slots.get_mut(&slot)) {
+        if self.cameras.insert(camera.port.clone(), camera.clone()).is_none() {
+            self.seats.appeared(&camera.port);
+        }
+        self.seats.assign(config, &self.cameras);
+        let owner = self.seats.owner(&camera.port);
+        if let Some(slot) = owner.and_then(|slot| self.slots.get_mut(&slot))
+            && slot.camera.as_ref().is_none_or(|seated| seated.port == camera.port)
+        {
             slot.plugged(context, camera);
         }
         self.seat(context);
@@ -102,20 +147,25 @@ impl Inputs {
 
     pub fn unplugged(&mut self, context: &mut Context, port: &Port) {
         self.cameras.remove(port);
-        let owner = self.claims.iter().find(|(_, claimed)| *claimed == port).map(|(slot, _)| *slot);
+        self.seats.disappeared();
+        let owner = self.seats.owner(port);
         if let Some(slot) = owner.and_then(|slot| self.slots.get_mut(&slot))
             && slot.camera.is_some()
         {
             slot.unplugged(context);
         }
+        self.explain(context);
     }
 
     pub fn fact(&mut self, context: &mut Context, config: &Config, job: &Job, fact: &Fact) {
         #[expect(clippy::wildcard_enum_match_arm, reason = "the other jobs belong to other machines")]
         match job {
             Job::Capture(id) => {
+                let port = self.get(*id).and_then(|slot| slot.camera.as_ref()).map(|camera| camera.port.clone());
+                let others = self.cameras.keys().map(|port| (port, self.seats.owner(port)));
+                let crowded = port.map(|port| usb::crowded(&port, others)).unwrap_or_default();
                 if let (Some(slot), Some(setting)) = (self.slots.get_mut(id), setting(config, *id)) {
-                    slot.fact(context, setting, fact);
+                    slot.fact(context, setting, fact, &crowded);
                 }
             }
             Job::Sound(id) => {
@@ -145,6 +195,12 @@ impl Inputs {
                 self.slots.values_mut().for_each(|slot| slot.measure(context));
                 return true;
             }
+            Reason::ClaimsLapse => {
+                self.seats.lapse();
+                self.seats.assign(config, &self.cameras);
+                self.seat(context);
+                return true;
+            }
             Reason::SlotSettles(id)
             | Reason::SlotOpens(id)
             | Reason::SlotStalls(id)
@@ -163,7 +219,7 @@ impl Inputs {
             Reason::SlotSettles(_) => slot.settle_timer(context, setting),
             Reason::SlotOpens(_) => slot.open_timer(context),
             Reason::SlotStalls(_) => slot.stall_timer(context, others),
-            Reason::SlotSteadies(_) => slot.steady_timer(context),
+            Reason::SlotSteadies(_) => slot.steady_timer(context, setting),
             Reason::SlotGivesUp(_) => slot.give_up_timer(context),
             Reason::SlotRetries(_) => slot.retry_timer(context, setting),
             Reason::SoundStalls(_) => slot.sound.stall_timer(context, id),
@@ -195,13 +251,18 @@ impl Inputs {
             if let Some(mut slot) = self.slots.remove(&id) {
                 slot.close(context);
             }
-            self.claims.remove(&id);
+            self.seats.forget(id);
         }
         for (id, own) in &config.slots {
             let setting = Setting { slot: own, program: &config.program };
             let changed = old.get(id).is_some_and(|old| old.source != own.source);
-            if changed {
-                self.claims.remove(id);
+            let port = |source: &Source| match source {
+                Source::V4l2 { port, .. } => Some(port.clone()),
+                Source::Test { .. } | Source::File { .. } | Source::Network { .. } => None,
+            };
+            // Other controls open the same camera anew.
+            if old.get(id).is_some_and(|old| port(&old.source) != port(&own.source)) {
+                self.seats.forget(*id);
             }
             match self.slots.get_mut(id) {
                 Some(slot) if changed => {
@@ -214,7 +275,7 @@ impl Inputs {
                 }
             }
         }
-        self.claim(config);
+        self.seats.assign(config, &self.cameras);
         self.seat(context);
     }
 
@@ -241,6 +302,7 @@ impl Inputs {
                     device: self.device(config, number, slot),
                     next_try: timers.get(&Reason::SlotRetries(number)),
                     health: health.score,
+                    kept_off: slot.kept_off(),
                 }
             })
             .collect()
@@ -255,32 +317,10 @@ impl Inputs {
         }
     }
 
-    /// Gives ports to slots that wait for one: those that are configured with a port first, then the others in order.
-    fn claim(&mut self, config: &Config) {
-        for (id, own) in &config.slots {
-            let Source::V4l2 { port: Some(wanted) } = &own.source else { continue };
-            if self.claims.get(id).is_some_and(|claimed| claimed.is_meant_by(wanted)) {
-                continue;
-            }
-            let mut fitting = self.cameras.keys().filter(|port| port.is_meant_by(wanted));
-            let (Some(port), None) = (fitting.next(), fitting.next()) else { continue };
-            self.claims.retain(|_, claimed| claimed != port);
-            self.claims.insert(*id, port.clone());
-        }
-        for (id, own) in &config.slots {
-            if !matches!(own.source, Source::V4l2 { port: None }) || self.claims.contains_key(id) {
-                continue;
-            }
-            let free = self.cameras.keys().find(|port| !self.claims.values().any(|claimed| claimed == *port));
-            let Some(port) = free.cloned() else { return };
-            self.claims.insert(*id, port);
-        }
-    }
-
     /// Tells slots whose claim changed what is plugged in there.
     fn seat(&mut self, context: &mut Context) {
         for (id, slot) in &mut self.slots {
-            let claimed = self.claims.get(id).and_then(|port| self.cameras.get(port));
+            let claimed = self.seats.port(*id).and_then(|port| self.cameras.get(port));
             match (&slot.camera, claimed) {
                 (None, Some(camera)) => slot.plugged(context, camera.clone()),
                 (Some(seated), Some(camera)) if seated.port != camera.port => {
@@ -291,18 +331,30 @@ impl Inputs {
                 _ => {}
             }
         }
+        self.explain(context);
+    }
+
+    /// Says which cameras were found at other ports, and takes back what does not hold any more.
+    fn explain(&mut self, context: &mut Context) {
+        for (kind, about) in std::mem::take(&mut self.explained) {
+            context.alerts.clear(&kind, &about);
+        }
+        for (kind, about, text) in self.seats.explain(&self.cameras) {
+            context.alerts.raise(context.now, kind, &about, Severity::Warning, text);
+            self.explained.push((kind.to_owned(), about));
+        }
     }
 
     pub fn check(&self, context: &Context, config: &Config) {
         assert!(self.slots.keys().eq(config.slots.keys()), "a slot machine for each configured slot");
-        let mut ports: Vec<&Port> = self.claims.values().collect();
+        let mut ports: Vec<&Port> = self.seats.claims().values().map(|claim| &claim.port).collect();
         ports.sort();
         ports.dedup();
-        assert_eq!(ports.len(), self.claims.len(), "no port belongs to two slots: {:?}", self.claims);
+        assert_eq!(ports.len(), self.seats.claims().len(), "no port belongs to two slots: {:?}", self.seats);
         for (id, slot) in &self.slots {
             slot.check(context);
             let seated = slot.camera.as_ref().map(|camera| &camera.port);
-            let claimed = self.claims.get(id).filter(|port| self.cameras.contains_key(port));
+            let claimed = self.seats.port(*id).filter(|port| self.cameras.contains_key(port));
             assert_eq!(seated, claimed, "{id:?} has the camera of its port");
         }
     }

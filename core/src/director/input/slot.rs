@@ -6,11 +6,13 @@
 //! | Settling | no | 300 ms without another change → Opening; unplugged → Empty |
 //! | Opening | yes | first picture → Live; none within 10 s, or an error → Cooling; no signal → NoSignal |
 //! | Live | yes | no signal → NoSignal; no progress for its limit → Stalled; error → Cooling |
-//! | NoSignal | yes | signal for 500 ms → Live, or Opening when it never had a picture; error → Cooling |
+//! | NoSignal | yes | signal for 500 ms → Live, or Opening when it never had a picture or lost it; error → Cooling |
 //! | Stalled | yes | progress for 500 ms → Live; none for 2 s, or an error → Cooling |
 //! | Cooling | no | after a wait that grows with each failure → Opening |
 //!
-//! Unplugging leads to Empty from everywhere. Leaving Live is immediate, coming back is steady first. Invariants: a
+//! An HDMI input that tells its signal is believed before its pictures are: what it delivers without one is noise.
+//! A signal in another mode is another camera: Settling, Opening. Unplugging leads to Empty from everywhere. Leaving
+//! Live is immediate, coming back is steady first. Invariants: a
 //! capture is wished exactly in the states that say so, each with an epoch of its own; each state has exactly the
 //! timers that lead out of it.
 
@@ -18,37 +20,33 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::camera_controls;
 use crate::capture_mode;
 use crate::config::{ProgramConfig, SlotAudio, SlotConfig, Source};
 use crate::device::Camera;
 use crate::director::backoff::{Backoff, Pace};
 use crate::director::context::{Context, News, Silence};
-use crate::director::event::Fact;
+use crate::director::event::{Fact, Look};
 use crate::director::timers::Reason;
 use crate::director::wanted::{Capture, CaptureSource};
 use crate::director::words;
 use crate::health::Signs;
 use crate::ids::SlotId;
-use crate::status::SlotState;
+use crate::status::{Severity, SlotState};
 use crate::time::Mono;
 
+use super::measured::{FORGIVES, Flaps, Measured};
 use super::sound::SoundLine;
+use super::state::State;
 
 /// A device that is plugged in sends a burst of events, and its node needs a moment.
 const SETTLES: Duration = Duration::from_millis(300);
 /// From opening a source to its first picture: an RTSP server or an HDMI bridge needs seconds.
 const OPENS: Duration = Duration::from_secs(10);
-/// Counters are sampled each 50 ms, so silence is noticed within 250 ms of the last picture.
-const STALLS_AFTER: Duration = Duration::from_millis(200);
-/// Cameras slow down in the dark: a source is given four of its own frame intervals, but no more than this.
-const STALLS_AT_MOST: Duration = Duration::from_secs(2);
-const STALL_INTERVALS: u32 = 4;
 /// A picture that came back must stay this long.
 const STEADIES: Duration = Duration::from_millis(500);
 /// A stalled source is closed and opened again after this.
 const GIVES_UP: Duration = Duration::from_secs(2);
-/// Live for this long, a source's failures are forgotten.
-const FORGIVES: Duration = Duration::from_secs(60);
 /// So many failures in a row make a replugged device wait as well: it is the plug that flaps.
 const FLAPS: u32 = 3;
 const PACE: Pace = Pace::ms(500, 30_000);
@@ -68,34 +66,10 @@ pub(in crate::director) struct Slot {
     total: u64,
     progressed_at: Mono,
     measured: Measured,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(in crate::director) enum State {
-    Empty,
-    Settling,
-    Opening,
-    Live,
-    NoSignal {
-        had_picture: bool,
-        /// The signal is there again, but not yet for long.
-        returning: bool,
-    },
-    Stalled {
-        /// Pictures come again, but not yet for long.
-        returning: bool,
-    },
-    Cooling,
-}
-
-/// The source's own frame rate, counted between two measurements.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Measured {
-    from: Option<(Mono, u64)>,
-    mfps: Option<u64>,
-    /// Of the mode that was chosen, or the show's.
-    nominal_mfps: u64,
+    #[serde(default)]
+    flaps: Flaps,
+    #[serde(default)]
+    look: Look,
 }
 
 /// What a slot must know to open its source.
@@ -119,6 +93,8 @@ impl Slot {
             total: 0,
             progressed_at: context.now,
             measured: Measured::default(),
+            flaps: Flaps::default(),
+            look: Look::default(),
         };
         slot.begin(context, setting);
         slot
@@ -132,7 +108,7 @@ impl Slot {
         self.progressed_at
     }
 
-    pub const fn shown_state(&self) -> SlotState {
+    pub fn shown_state(&self) -> SlotState {
         match self.state {
             State::Empty => SlotState::Empty,
             State::Settling => SlotState::Settling,
@@ -140,6 +116,8 @@ impl Slot {
             State::Live => SlotState::Live,
             State::NoSignal { .. } => SlotState::NoSignal,
             State::Stalled { .. } => SlotState::Stalled,
+            // Some inputs refuse to start without a signal.
+            State::Cooling if self.signal_trouble().is_some() => SlotState::NoSignal,
             State::Cooling => SlotState::Cooling,
         }
     }
@@ -151,7 +129,27 @@ impl Slot {
             nominal_mfps: self.measured.nominal_mfps,
             failures: self.backoff.failures(),
             sound_missing: self.sound.is_missing(),
+            look: self.look,
+            losses: if self.kept_off().is_some() { self.flaps.losses() } else { 0 },
         }
+    }
+
+    /// Until when nothing but a cut should put it on air; `None`: it did not flap, or is not live.
+    pub fn kept_off(&self) -> Option<Mono> {
+        let hold = self.flaps.hold();
+        (self.is_live() && !hold.is_zero()).then(|| self.since + hold)
+    }
+
+    /// Somebody asks for this very slot: what was held against it is forgotten, and it is tried at once.
+    pub fn insist(&mut self, context: &mut Context) {
+        self.flaps.forget();
+        if self.state == State::Cooling {
+            context.start_timer(Reason::SlotRetries(self.id), Duration::ZERO);
+        }
+    }
+
+    fn signal_trouble(&self) -> Option<&'static str> {
+        self.camera.as_ref()?.signal.trouble()
     }
 
     /// The source's description changed, or the slot is new: from the start.
@@ -165,16 +163,29 @@ impl Slot {
                 self.open(context, setting);
             }
         }
+        self.flaps.forget();
     }
 
     pub fn plugged(&mut self, context: &mut Context, camera: Camera) {
-        let known = self.camera.replace(camera);
-        let camera = self.camera.as_ref();
+        let signal = camera.signal;
+        let Some(known) = self.camera.replace(camera) else { return self.enter(context, State::Settling, None) };
         let same = |a: &Camera, b: &Camera| a.node == b.node && a.modes == b.modes && a.serial == b.serial;
-        let unchanged = known.as_ref().zip(camera).is_some_and(|(known, camera)| same(known, camera));
+        let unchanged = self.camera.as_ref().is_some_and(|camera| same(&known, camera));
+        let came_back = known.signal.trouble().is_some() && signal.trouble().is_none();
+        if came_back {
+            // It was the signal that failed.
+            self.backoff.reset();
+        }
         // A storm of identical events must not cut a wait short, nor touch a picture that runs.
-        if !unchanged || matches!(self.state, State::Empty | State::Settling) {
+        if !unchanged
+            || matches!(self.state, State::Empty | State::Settling)
+            || came_back && self.state == State::Cooling
+        {
             self.enter(context, State::Settling, None);
+        } else if let Some(why) = signal.trouble().filter(|_| known.signal != signal) {
+            self.signal_lost(context, why);
+        } else if came_back {
+            self.signal_found(context);
         }
     }
 
@@ -186,27 +197,22 @@ impl Slot {
         self.enter(context, State::Empty, Some("unplugged"));
     }
 
-    pub fn fact(&mut self, context: &mut Context, setting: Setting<'_>, fact: &Fact) {
+    /// `crowded`: what to say when its bus has no bandwidth left.
+    pub fn fact(&mut self, context: &mut Context, setting: Setting<'_>, fact: &Fact, crowded: &str) {
         #[expect(clippy::wildcard_enum_match_arm, reason = "the other facts belong to other jobs")]
         match fact {
             Fact::FirstBuffer => self.first_picture(context),
-            Fact::SignalLost { why } => self.signal_lost(context, why),
-            Fact::SignalFound => {
-                if let State::NoSignal { returning, .. } = &mut self.state
-                    && !*returning
-                {
-                    *returning = true;
-                    context.start_timer(Reason::SlotSteadies(self.id), STEADIES);
-                }
-            }
+            // The input itself says more, where it tells its signal.
+            Fact::SignalLost { why } => self.signal_lost(context, self.signal_trouble().unwrap_or(why)),
+            Fact::SignalFound if self.signal_trouble().is_none() => self.signal_found(context),
+            Fact::Looked(look) => self.look = *look,
             Fact::Ended if matches!(setting.slot.source, Source::File { repeat: false, .. }) => {
                 self.enter(context, State::Empty, Some("the file has ended"));
             }
             Fact::Ended => self.fail(context, "it ended"),
             Fact::Failed { class, detail } => {
-                let port = self.camera.as_ref().map(|camera| &camera.port);
-                let why = words::source(*class, detail, port);
-                self.fail(context, &why);
+                let why = words::source(*class, detail, crowded);
+                self.fail(context, self.signal_trouble().unwrap_or(&why));
             }
             _ => {}
         }
@@ -258,10 +264,16 @@ impl Slot {
         }
     }
 
-    pub fn steady_timer(&mut self, context: &mut Context) {
+    pub fn steady_timer(&mut self, context: &mut Context, setting: Setting<'_>) {
         #[expect(clippy::wildcard_enum_match_arm, reason = "only two states wait to be steady")]
         match self.state {
-            State::NoSignal { returning: true, had_picture: true } => self.enter(context, State::Live, None),
+            State::NoSignal { returning: true, had_picture: true } => {
+                match context.silent(self.progressed_at, self.measured.stall_limit()) {
+                    Silence::NotYet(_) => self.enter(context, State::Live, None),
+                    // Bridges stop with their signal and have to be started anew.
+                    Silence::Yes => self.open(context, setting),
+                }
+            }
             State::NoSignal { returning: true, had_picture: false } => self.enter(context, State::Opening, None),
             State::Stalled { returning: true } => {
                 match context.silent(self.progressed_at, self.measured.stall_limit()) {
@@ -299,8 +311,12 @@ impl Slot {
             self.measured.mfps = self.total.saturating_sub(total).saturating_mul(1_000_000).checked_div(ms);
         }
         self.measured.from = Some((self.progressed_at, self.total));
-        if context.now.since(self.since) >= FORGIVES {
+        let live_for = context.now.since(self.since);
+        if live_for >= FORGIVES {
             self.backoff.reset();
+        }
+        if live_for >= self.flaps.forgives() {
+            self.flaps.forget();
         }
     }
 
@@ -339,7 +355,8 @@ impl Slot {
                     return self.fail(context, "it offers no picture format that the box can use");
                 };
                 let rate = u64::from(mode.rate.numerator) * 1000 / u64::from(mode.rate.denominator.max(1));
-                (CaptureSource::V4l2 { node: camera.node.clone(), mode }, rate.min(show_mfps))
+                let controls = self.controls(context, setting);
+                (CaptureSource::V4l2 { node: camera.node.clone(), mode, controls }, rate.min(show_mfps))
             }
             Source::Test { marks, tone_hz } => (CaptureSource::Test { marks: *marks, tone_hz: *tone_hz }, show_mfps),
             Source::File { path, repeat } => (CaptureSource::File { path: path.clone(), repeat: *repeat }, show_mfps),
@@ -348,7 +365,36 @@ impl Slot {
         self.capture = Some(Capture { epoch: context.new_epoch(), name: setting.slot.name.clone(), source });
         self.total = 0;
         self.measured = Measured { nominal_mfps, ..Measured::default() };
+        self.look = Look::default();
         self.enter(context, State::Opening, None);
+        if let Some(why) = self.signal_trouble() {
+            self.signal_lost(context, why);
+        }
+    }
+
+    /// What the camera is to be set to; what cannot be set is told.
+    fn controls(&self, context: &mut Context, setting: Setting<'_>) -> Vec<(u32, i64)> {
+        let (Some(camera), Source::V4l2 { controls, .. }) = (&self.camera, &setting.slot.source) else {
+            return Vec::new();
+        };
+        let (set, wrong) = camera_controls::resolve(&camera.controls, controls);
+        let about = self.id.to_string();
+        if wrong.is_empty() {
+            context.alerts.clear("camera_control", &about);
+        } else {
+            let text = format!("slot {}, {}: {}", self.id, camera.name, wrong.join("; "));
+            context.alerts.raise(context.now, "camera_control", &about, Severity::Warning, text);
+        }
+        set
+    }
+
+    fn signal_found(&mut self, context: &mut Context) {
+        if let State::NoSignal { returning, .. } = &mut self.state
+            && !*returning
+        {
+            *returning = true;
+            context.start_timer(Reason::SlotSteadies(self.id), STEADIES);
+        }
     }
 
     fn first_picture(&mut self, context: &mut Context) {
@@ -389,6 +435,7 @@ impl Slot {
         }
         let (was_live, was_since) = (self.is_live(), self.since);
         if was_live && state != State::Live {
+            self.flaps.lost(context.now.since(was_since));
             let why = why.unwrap_or("reopened").to_owned();
             context.news.push(News::SlotLost { slot: id, why });
         }
@@ -448,20 +495,5 @@ impl Slot {
         };
         assert_eq!(present, expected, "timers of {id:?} in {:?}", self.state);
         self.sound.check(context, id);
-    }
-}
-
-impl State {
-    const fn is_open(self) -> bool {
-        matches!(self, Self::Opening | Self::Live | Self::NoSignal { .. } | Self::Stalled { .. })
-    }
-}
-
-impl Measured {
-    /// How long this source may be silent.
-    fn stall_limit(&self) -> Duration {
-        let slowest = [self.mfps.unwrap_or(u64::MAX), self.nominal_mfps].into_iter().filter(|mfps| *mfps > 0).min();
-        let interval = Duration::from_micros(1_000_000_000 / slowest.unwrap_or(30_000).max(1));
-        (interval * STALL_INTERVALS).clamp(STALLS_AFTER, STALLS_AT_MOST)
     }
 }

@@ -28,7 +28,8 @@ const OPENS: Duration = Duration::from_secs(10);
 const STALLS: Duration = Duration::from_secs(1);
 /// Delivering for this long, it is trusted again.
 const STEADY: Duration = Duration::from_secs(60);
-const PACE: Pace = Pace::ms(1_000, 30_000);
+/// A card that is plugged in again is heard within seconds.
+const PACE: Pace = Pace::ms(1_000, 5_000);
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(in crate::director) struct SoundLine {
@@ -93,7 +94,7 @@ impl SoundLine {
             Fact::FirstBuffer => {
                 self.progressed(context, slot);
             }
-            Fact::Failed { class, detail } => self.fail(context, slot, &words::source(*class, detail, None)),
+            Fact::Failed { class, detail } => self.fail(context, slot, &words::source(*class, detail, "")),
             Fact::Ended => self.fail(context, slot, "it ended"),
             _ => {}
         }

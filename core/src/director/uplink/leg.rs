@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | Off | off, or standby when a better leg carries | wanted → Connecting |
 //! | Connecting | trying | bytes move → Carrying; → Proving when it failed before and a worse leg is on |
-//! | Proving | proving | clean progress for 5 s → Carrying; no byte in time → Distressed; error → Waiting |
+//! | Proving | proving | clean progress for [`LegConfig::proves`] → Carrying; no byte in time → Distressed; error → Waiting |
 //! | Carrying | carrying | no byte in time → Distressed (silent); too small a network → Distressed (weak); error → Waiting |
 //! | Distressed, silent: strike one | distressed | bytes move → Carrying or Proving; strike two, or an error → Waiting |
 //! | Distressed, weak | distressed | the network is large enough → Carrying |
@@ -31,9 +31,7 @@ use super::super::timers::Reason;
 use super::super::words;
 use super::policy::{self, Kind};
 
-/// A leg that failed must carry this long before a worse one is let go.
-const PROVES: Duration = Duration::from_secs(5);
-/// Each time that it was lost again soon doubles that, up to here.
+/// Each time that a leg was lost again soon after its proof doubles the next one, up to here.
 const PROVES_AT_MOST: Duration = Duration::from_secs(60);
 /// A pause of this length is no clean progress: the proof begins anew.
 const UNCLEAN: Duration = Duration::from_secs(1);
@@ -361,7 +359,8 @@ impl Leg {
     }
 
     fn proof(&self) -> Duration {
-        PROVES.saturating_mul(1 << self.shaken.min(8)).min(PROVES_AT_MOST)
+        let usual = self.config.proves;
+        usual.saturating_mul(1 << self.shaken.min(8)).min(PROVES_AT_MOST.max(usual))
     }
 
     fn enter(&mut self, context: &mut Context, state: State, why: Option<String>) {

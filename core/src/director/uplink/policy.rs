@@ -2,7 +2,7 @@
 //!
 //! | failure | shown | tried again after |
 //! |---|---|---|
-//! | network lost, server down or shutting down, no answer, unknown host | trying | any time up to 1 s, doubled to 10 s (full jitter: a room full of boxes does not come back at once) |
+//! | network lost, server down or shutting down, no answer, media blocked, unknown host | trying | any time up to 1 s, doubled to 10 s (full jitter: a room full of boxes does not come back at once) |
 //! | a fault of ours, a stream that the server does not take | trying | 1 s, doubled to 30 s |
 //! | wrong key, rejected or expired token, certificate not accepted | refused | 60 s |
 //! | the token service | refused | 5 s, doubled to 60 s |
@@ -74,6 +74,7 @@ impl Kind {
             | ErrorClass::ServerShutDown
             | ErrorClass::ConnectionRefused
             | ErrorClass::UnknownHost
+            | ErrorClass::NoMedia
             | ErrorClass::Timeout => Self::Network,
             ErrorClass::Unauthorised | ErrorClass::Tls | ErrorClass::TokenExpired => Self::Door,
             ErrorClass::TokenService => Self::Service,

@@ -96,9 +96,9 @@ fn a_bandwidth_conflict_is_named_with_its_port() {
     let mut world = World::bare(cameras(&[None]), 1);
     world.mood(Job::Capture(slot(1)), Mood::Fails(ErrorClass::Bandwidth));
     world.boot();
-    world.plug("usb-1.2");
+    world.plug("usb-a-1.2");
     world.until("failed", SECOND * 2, |world| world.state(slot(1)) == SlotState::Cooling);
-    assert!(world.why(slot(1)).contains("the USB bandwidth of usb-1.2 is used up"), "{}", world.why(slot(1)));
+    assert!(world.why(slot(1)).contains("the USB bandwidth of usb-a-1.2 is used up"), "{}", world.why(slot(1)));
 }
 
 #[test]

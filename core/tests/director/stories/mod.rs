@@ -1,5 +1,6 @@
 //! What people rely on, one sentence each.
 
+mod cameras;
 mod clocks;
 mod commands;
 mod disk;

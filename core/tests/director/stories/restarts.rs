@@ -1,13 +1,13 @@
 //! What an operator finds again when the process was killed and starts anew.
 
 use crate::world::{World, autostart, ms, slot};
-use cuebox_core::command::{Answer, AudioCommand, AudioMode, Command};
-use cuebox_core::director::{Director, Event};
+use cuebox_core::command::{Answer, AudioCommand, AudioMode, Command, Envelope, Origin};
+use cuebox_core::director::{Director, Effect, Event, REMEMBERED, SeenCommand};
 use cuebox_core::ids::CommandId;
-use cuebox_core::journal::{last_settings, seen_commands};
+use cuebox_core::journal::{FILE_BYTES, Journal, last_settings, seen_commands};
 use cuebox_core::status::{RecordingState, SlotAudioStatus};
 
-use super::{SECOND, recording};
+use super::{SECOND, on_air, recording};
 
 fn ask_all(world: &mut World, commands: Vec<Command>) {
     for command in commands {
@@ -148,14 +148,10 @@ fn an_id_means_one_command_over_a_kill_too() {
     let mut director = Director::new(world.config.clone(), 1, world.now);
     director.remember(seen_commands(cut_off).unwrap());
     let mut ask = |id: &str, command: Command| {
-        let envelope = cuebox_core::command::Envelope {
-            id: CommandId::new(id),
-            origin: cuebox_core::command::Origin::Mqtt,
-            command,
-        };
+        let envelope = Envelope { id: CommandId::new(id), origin: Origin::Mqtt, command };
         director.handle(world.now, Event::Commanded(envelope));
         std::iter::from_fn(|| director.poll_effect()).find_map(|effect| match effect {
-            cuebox_core::director::Effect::Answer { answer, .. } => Some(answer),
+            Effect::Answer { answer, .. } => Some(answer),
             _ => None,
         })
     };
@@ -168,15 +164,54 @@ fn an_id_means_one_command_over_a_kill_too() {
     assert_eq!(seen_commands("no journal"), None);
 }
 
+/// A day of a thousand commands an hour, and more: all of it goes from process to process by the first line of a file.
+#[test]
+fn as_many_ids_as_are_promised_are_known_after_any_number_of_restarts() {
+    let world = on_air(autostart());
+    let id = |number: usize| CommandId::new(format!("0198a9c6-7e1d-7bb3-a9a5-{number:012}"));
+    let rename = Command::Rename { slot: slot(2), name: "Altar".to_owned() };
+    let envelope = |number| Envelope { id: id(number), origin: Origin::Mqtt, command: rename.clone() };
+    let mut director = Director::new(world.config.clone(), 1, world.now);
+    director.handle(world.now, Event::Commanded(envelope(0)));
+    let first = seen_commands(&Journal::default().open(&director, world.now)).unwrap();
+    let seen = (0..REMEMBERED + 10)
+        .map(|number| SeenCommand { id: id(number), body: first[0].body, answer: Some(Answer::Done) })
+        .collect();
+    let mut director = Director::new(world.config.clone(), 1, world.now);
+    director.remember(seen);
+    for _ in 0..3 {
+        let line = Journal::default().open(&director, world.now);
+        assert!(line.len() < FILE_BYTES / 2, "{} bytes leave no room in the file", line.len());
+        director = Director::new(world.config.clone(), 1, world.now);
+        director.remember(seen_commands(&line).unwrap());
+    }
+    let mut ask = |number| {
+        director.handle(world.now, Event::Commanded(envelope(number)));
+        std::iter::from_fn(|| director.poll_effect()).find_map(|effect| match effect {
+            Effect::Answer { answer, .. } => Some(answer),
+            _ => None,
+        })
+    };
+    let done = Answer::Duplicate { first: Box::new(Answer::Done) };
+    for number in [10, 11, REMEMBERED, REMEMBERED + 9] {
+        assert_eq!(ask(number), Some(done.clone()), "the id {number}");
+    }
+    // The others are forgotten, and act; for each, the oldest goes.
+    for number in [0, 10, 11] {
+        assert!(!matches!(ask(number), Some(Answer::Duplicate { .. })), "the id {number}");
+    }
+    assert_eq!(ask(13), Some(done));
+}
+
 #[test]
 fn a_late_command_is_refused_unless_its_first_answer_is_known() {
     let mut world = recording(autostart());
     let rename = Command::Rename { slot: slot(2), name: "Altar".to_owned() };
     let late = |world: &mut World, id: &str| {
         let id = CommandId::new(id);
-        let envelope = cuebox_core::command::Envelope {
+        let envelope = Envelope {
             id: id.clone(),
-            origin: cuebox_core::command::Origin::Mqtt,
+            origin: Origin::Mqtt,
             command: Command::Rename { slot: slot(2), name: "Altar".to_owned() },
         };
         world.tell(Event::CommandedLate { envelope, why: "too old".to_owned() });

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::world::{Mood, World, autostart, livekit, ms, rtmp, srt, whip};
 use cuebox_core::command::{Answer, Command};
-use cuebox_core::config::{Config, LegConfig, SrtMode};
+use cuebox_core::config::{Config, LegConfig, PROVES, SrtMode};
 use cuebox_core::director::{ErrorClass, Fact, Job, Medium};
 use cuebox_core::ids::LegId;
 use cuebox_core::status::{LegState, LegStatus};
@@ -14,7 +14,7 @@ use super::{SECOND, refused};
 use LegState::{Carrying, Distressed, Proving, Refused, Standby, Trying};
 
 /// Everything that a leg may tell of its end.
-const CLASSES: [ErrorClass; 14] = [
+const CLASSES: [ErrorClass; 15] = [
     ErrorClass::UnknownHost,
     ErrorClass::ConnectionRefused,
     ErrorClass::NetworkLost,
@@ -26,6 +26,7 @@ const CLASSES: [ErrorClass; 14] = [
     ErrorClass::RoomDeleted,
     ErrorClass::Removed,
     ErrorClass::ServerShutDown,
+    ErrorClass::NoMedia,
     ErrorClass::Format,
     ErrorClass::Timeout,
     ErrorClass::Internal,
@@ -43,7 +44,12 @@ fn with(legs: Vec<LegConfig>) -> Config {
 
 /// LiveKit, with RTMP behind it, once LiveKit carries.
 fn pair() -> World {
-    let mut world = World::new(with(vec![livekit("main", Some(1), false), rtmp("backup", Some(2))]), 1);
+    pair_that_proves(PROVES)
+}
+
+fn pair_that_proves(proves: Duration) -> World {
+    let main = LegConfig { proves, ..livekit("main", Some(1), false) };
+    let mut world = World::new(with(vec![main, rtmp("backup", Some(2))]), 1);
     world.until("main carries", SECOND * 5, |world| states(world) == [Standby, Carrying]);
     world
 }
@@ -113,6 +119,22 @@ fn a_failure_at_any_moment_of_the_return_leaves_the_second_leg_carrying() {
             world.pass(SECOND * 30);
             assert_eq!(leg(&world, "backup").state, Carrying, "{class:?} after {moment:?}");
         }
+    }
+}
+
+#[test]
+fn how_long_a_leg_proves_itself_is_the_configurations() {
+    for (proves, expected) in [(SECOND, vec![1, 2, 4]), (SECOND * 20, vec![20, 40, 60]), (SECOND * 90, vec![90, 90])] {
+        let mut world = pair_that_proves(proves);
+        let mut proofs = vec![];
+        for _ in &expected {
+            world.fail(job("main"), ErrorClass::NetworkLost);
+            world.until("main proves itself", SECOND * 20, |world| states(world) == [Carrying, Proving]);
+            let proof = world.until("main carries", SECOND * 100, |world| leg(world, "main").state == Carrying);
+            proofs.push(proof.as_secs_f64().round() as u64);
+            world.pass(SECOND * 5);
+        }
+        assert_eq!(proofs, expected, "{proves:?}");
     }
 }
 

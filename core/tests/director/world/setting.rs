@@ -1,12 +1,13 @@
 //! Configurations, cameras and dice that the tests begin with.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use cuebox_core::config::{
-    Config, LegConfig, LegTarget, LivekitTarget, Publish, RtmpTarget, Secret, SlotConfig, Source, SrtMode, SrtTarget,
-    TokenSource, Url, WhipTarget,
+    Config, LegConfig, LegTarget, LivekitTarget, PROVES, Publish, RtmpTarget, Secret, SlotConfig, Source, SrtMode,
+    SrtTarget, TokenSource, Url, WhipTarget,
 };
-use cuebox_core::device::{Camera, Encoder, Encoders, ModeGroup, PixelFormat, Rate};
+use cuebox_core::device::{Camera, Encoder, Encoders, ModeGroup, PixelFormat, Rate, Signal};
 use cuebox_core::director::{EncodeJob, Job};
 use cuebox_core::ids::{LegId, Port, SlotId};
 
@@ -38,7 +39,7 @@ pub fn autostart() -> Config {
 
 pub fn rtmp(name: &str, rank: Option<u32>) -> LegConfig {
     let target = LegTarget::Rtmp(RtmpTarget::Fixed { url: Url::new("rtmp://live.example/app"), stream_key: None });
-    LegConfig { name: LegId::new(name), uplink: rank, target, ca_file: None }
+    LegConfig { name: LegId::new(name), uplink: rank, target, ca_file: None, proves: PROVES }
 }
 
 pub fn livekit(name: &str, rank: Option<u32>, slots: bool) -> LegConfig {
@@ -50,7 +51,7 @@ pub fn livekit(name: &str, rank: Option<u32>, slots: bool) -> LegConfig {
         token: TokenSource::Fixed(Secret::new("token")),
         ice_servers: Vec::new(),
     });
-    LegConfig { name: LegId::new(name), uplink: rank, target, ca_file: None }
+    LegConfig { name: LegId::new(name), uplink: rank, target, ca_file: None, proves: PROVES }
 }
 
 pub fn srt(name: &str, rank: Option<u32>, mode: SrtMode) -> LegConfig {
@@ -61,7 +62,7 @@ pub fn srt(name: &str, rank: Option<u32>, mode: SrtMode) -> LegConfig {
         stream_id: None,
         latency: ms(120),
     });
-    LegConfig { name: LegId::new(name), uplink: rank, target, ca_file: None }
+    LegConfig { name: LegId::new(name), uplink: rank, target, ca_file: None, proves: PROVES }
 }
 
 pub fn whip(name: &str, rank: Option<u32>) -> LegConfig {
@@ -72,7 +73,7 @@ pub fn whip(name: &str, rank: Option<u32>) -> LegConfig {
         identity: "hall-1".to_owned(),
         ice_servers: Vec::new(),
     });
-    LegConfig { name: LegId::new(name), uplink: rank, target, ca_file: None }
+    LegConfig { name: LegId::new(name), uplink: rank, target, ca_file: None, proves: PROVES }
 }
 
 /// `count` slots that wait for cameras, the given ports first.
@@ -82,7 +83,7 @@ pub fn cameras(ports: &[Option<&str>]) -> Config {
         .iter()
         .zip(SlotId::all())
         .map(|(port, id)| {
-            let source = Source::V4l2 { port: port.map(Port::new) };
+            let source = Source::V4l2 { port: port.map(Port::new), controls: BTreeMap::new() };
             (id, SlotConfig { source, ..SlotConfig::for_slot(id) })
         })
         .collect();
@@ -97,6 +98,8 @@ pub fn camera(port: &str) -> Camera {
         node: format!("/dev/{port}"),
         modes: vec![ModeGroup { format: PixelFormat::Yuyv, width: 1280, height: 720, rates: vec![Rate::new(30, 1)] }],
         card: Some(format!("hw:{port}")),
+        signal: Signal::Untold,
+        controls: Vec::new(),
     }
 }
 

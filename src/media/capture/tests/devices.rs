@@ -85,7 +85,8 @@ fn a_picture_that_a_camera_lost_is_repeated_and_noted_and_a_longer_absence_is_a_
 fn a_camera_that_is_not_there_fails_as_a_device() {
     let mut stage = Stage::open();
     let mode = Mode { format: PixelFormat::Mjpeg, width: 640, height: 360, rate: Rate::new(30, 1) };
-    let _running = stage.start(1, CaptureSource::V4l2 { node: "/dev/video-none".to_owned(), mode });
+    let _running =
+        stage.start(1, CaptureSource::V4l2 { node: "/dev/video-none".to_owned(), mode, controls: Vec::new() });
     assert_eq!(stage.wait_fact(1, failed), ErrorClass::Device);
 }
 

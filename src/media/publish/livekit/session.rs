@@ -197,8 +197,11 @@ impl Session {
             return Err(failure);
         }
         if !self.told && self.began.elapsed() > CONNECT_LIMIT {
-            let why = if self.media { "the server does not accept the tracks" } else { "no media reaches the server" };
-            return Err(Failure::new(ErrorClass::Timeout, why));
+            return Err(if self.media {
+                Failure::new(ErrorClass::Timeout, "the server does not accept the tracks")
+            } else {
+                no_media()
+            });
         }
         match self.signal {
             Some(Signal::Up(_)) if self.heard_at.elapsed() > self.ping_limit => self.resume(),
@@ -209,6 +212,11 @@ impl Session {
         }
         Ok(())
     }
+}
+
+/// The server answers, but nothing else of it.
+fn no_media() -> Failure {
+    Failure::new(ErrorClass::NoMedia, "no media reaches the server")
 }
 
 /// The server's TURN servers, and what is configured. Public STUN servers that a server names by default are left out:

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use cuebox_core::config::{LegConfig, LegTarget, LivekitTarget, Publish, Secret, TokenSource, Url};
+use cuebox_core::config::{LegConfig, LegTarget, LivekitTarget, PROVES, Publish, Secret, TokenSource, Url};
 use cuebox_core::director::{Encode, EncodeJob, ErrorClass, Fact, Job, Leg, Medium, OnAir};
 use cuebox_core::encode_plan::{Grant, Profile, RateControl};
 use cuebox_core::grid::FrameIndex;
@@ -51,6 +51,7 @@ impl Source {
             uplink: Some(1),
             target: LegTarget::Livekit(target),
             ca_file: None,
+            proves: PROVES,
         };
         let leg =
             Leg { epoch: Epoch(1), config, audio_bitrate_bps: 64_000, on_air: None, slots: BTreeMap::new(), unmute: 0 };

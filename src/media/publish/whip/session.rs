@@ -161,7 +161,7 @@ impl Setup {
                     gauge.measured(self.peer.counters(), false);
                     gauge.look();
                     if !self.shared.connected.load(Ordering::Acquire) && began.elapsed() > CONNECT_LIMIT {
-                        return Err(Failure::new(ErrorClass::Timeout, "no media connection came about"));
+                        return Err(Failure::new(ErrorClass::NoMedia, "no media connection came about"));
                     }
                 }
             }

@@ -29,7 +29,7 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
         "livekit",
         "url = \"wss://h\"\ntoken = { file = \"key\" }\nstream_key = \"k\"",
         &[
-            "6: leg.stream_key: is unknown (allowed: ca_file, ice_servers, identity, kind, name, publish, room, token, uplink, url)",
+            "6: leg.stream_key: is unknown (allowed: ca_file, ice_servers, identity, kind, name, proves_s, publish, room, token, uplink, url)",
         ],
     ),
     (
@@ -222,7 +222,7 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
         "srt",
         "url = \"srt://h:9000\"\nroom = \"r\"",
         &[
-            "5: leg.room: is unknown (allowed: ca_file, kind, latency_ms, mode, name, passphrase, passphrase_file, stream_id, uplink, url)",
+            "5: leg.room: is unknown (allowed: ca_file, kind, latency_ms, mode, name, passphrase, passphrase_file, proves_s, stream_id, uplink, url)",
         ],
     ),
     // WHIP
@@ -240,7 +240,9 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
     (
         "whip",
         "url = \"https://h/w\"\npublish = \"program\"",
-        &["5: leg.publish: is unknown (allowed: ca_file, ice_servers, identity, kind, name, room, token, uplink, url)"],
+        &[
+            "5: leg.publish: is unknown (allowed: ca_file, ice_servers, identity, kind, name, proves_s, room, token, uplink, url)",
+        ],
     ),
 ];
 

@@ -7,7 +7,7 @@ use cuebox_core::director::{ErrorClass, Fact};
 use livekit_protocol as proto;
 use proto::signal_request::Message as Request;
 
-use super::{SILENT, Session, unix_ms};
+use super::{SILENT, Session, no_media, unix_ms};
 use crate::media::actor::Failure;
 use crate::media::publish::livekit::answering::Approach;
 use crate::media::publish::livekit::line::{Heard, Signal};
@@ -81,7 +81,12 @@ impl Session {
                 self.accepted();
             }
             News::Connection(Connection::Failed) => {
-                self.break_off(Failure::new(ErrorClass::NetworkLost, "no media reaches the server"));
+                // Of a connection that stood, it is the network that is lost.
+                self.break_off(if self.media {
+                    Failure::new(ErrorClass::NetworkLost, "no media reaches the server any more")
+                } else {
+                    no_media()
+                });
             }
             News::Connection(Connection::Connecting | Connection::Interrupted) | News::Gathered => {}
             News::Estimated(bps) => self.gauge.estimated(bps),
