@@ -44,7 +44,6 @@ impl Section {
     ) -> Result<Self, Failure> {
         pipeline.add(&payloader)?;
         say_always(&payloader, caps)?;
-        claim_no_latency(&payloader)?;
         let bin = peer.element();
         let template = bin.pad_template("sink_%u").ok_or_else(|| Failure::internal("webrtcbin takes no tracks"))?;
         let pad = bin
@@ -247,21 +246,6 @@ fn say_always(payloader: &gst::Element, caps: &gst::Caps) -> Result<(), Failure>
         }
         Some(gst::QueryViewMut::AcceptCaps(query)) => {
             query.set_result(true);
-            gst::PadProbeReturn::Handled
-        }
-        _ => gst::PadProbeReturn::Ok,
-    });
-    Ok(())
-}
-
-/// webrtcbin lets no packet leave before its time plus the latency that is claimed upstream, into which the worst cases
-/// of mixer, encoder and sound add up: 100 ms at 30 frames a second that every picture would wait for. Nothing in here
-/// has to be in step; viewers go by RTP's times.
-fn claim_no_latency(payloader: &gst::Element) -> Result<(), Failure> {
-    let pad = payloader.static_pad("src").ok_or_else(|| Failure::internal("a payloader without an output"))?;
-    pad.add_probe(gst::PadProbeType::QUERY_UPSTREAM, |_, info| match info.query_mut().map(|it| it.view_mut()) {
-        Some(gst::QueryViewMut::Latency(query)) => {
-            query.set(true, gst::ClockTime::ZERO, gst::ClockTime::NONE);
             gst::PadProbeReturn::Handled
         }
         _ => gst::PadProbeReturn::Ok,
