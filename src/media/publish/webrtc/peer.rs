@@ -64,9 +64,6 @@ pub struct Peer {
 impl Peer {
     /// `start_bps`: what the network is believed to carry until it tells.
     pub fn new(pipeline: &gst::Pipeline, start_bps: u64, tell: Tell) -> Result<Self, Failure> {
-        // webrtcbin lets no packet leave before its time plus the pipeline's latency, into which the worst cases of
-        // mixer, encoder and sound add up (100 ms at 30 fps); nothing in here has to be in step, viewers have RTP's times.
-        pipeline.set_latency(gst::ClockTime::ZERO);
         let bin = make("webrtcbin")?;
         bin.set_property_from_str("bundle-policy", "max-bundle");
         // Of what is received; nothing is.
