@@ -19,7 +19,7 @@ def published(out, width, height):
     numbers = [mark[1] for mark in marks(raw, width, height) if mark]
     missing = [(a, b) for a, b in zip(numbers, numbers[1:]) if b != a + 1]
     print(f"FACT published: {len(numbers)} frames, {len(missing)} breaks")
-    if len(numbers) < 15 * 60:
+    if len(numbers) < 15 * 30:
         yield f"only {len(numbers)} frames were published"
     yield from (f"published: frame {b} follows frame {a}" for a, b in missing[:5])
 
