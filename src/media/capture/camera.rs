@@ -142,6 +142,8 @@ fn tells_of_signal(error: &gst::glib::Error, debug: Option<&str>) -> bool {
         && (debug.is_some_and(|debug| debug.contains("input source")) || error.message().contains("Signal lost"))
 }
 
+/// The mode, or else one whose rate is off by a two-thousandth: of a signal some drivers tell another fraction than the
+/// standard's.
 fn mode_caps(mode: &Mode) -> gst::Caps {
     let number = |value: u32| i32::try_from(value).unwrap_or(i32::MAX);
     let caps = match mode.format {
@@ -151,8 +153,18 @@ fn mode_caps(mode: &Mode) -> gst::Caps {
         PixelFormat::Mjpeg => gst::Caps::builder("image/jpeg"),
         PixelFormat::H264 => gst::Caps::builder("video/x-h264"),
     };
+    let sized = caps.field("width", number(mode.width)).field("height", number(mode.height)).build();
+    let with_rate = |rate: gst::glib::SendValue| {
+        let mut caps = sized.clone();
+        caps.make_mut().set_value("framerate", rate);
+        caps
+    };
     let rate = gst::Fraction::new(number(mode.rate.numerator), number(mode.rate.denominator.max(1)));
-    caps.field("width", number(mode.width)).field("height", number(mode.height)).field("framerate", rate).build()
+    let millihertz = mode.rate.fps() * 1_000.0;
+    let part = |share: f64| gst::Fraction::new((millihertz * share).round() as i32, 1_000);
+    let mut caps = with_rate(rate.to_send_value());
+    caps.make_mut().append(with_rate(gst::FractionRange::new(part(0.9995), part(1.0005)).to_send_value()));
+    caps
 }
 
 /// Adds what decodes `format`; gives the element that decoded video comes out of.
@@ -245,7 +257,20 @@ mod tests {
         for (format, start) in table {
             let mode = Mode { format, width: 1280, height: 720, rate: Rate::new(30_000, 1_001) };
             let rest = "width=(int)1280, height=(int)720, framerate=(fraction)30000/1001";
-            assert_eq!(mode_caps(&mode).to_string(), format!("{start}{rest}"));
+            assert!(mode_caps(&mode).to_string().starts_with(&format!("{start}{rest}; {start}")));
         }
+    }
+
+    #[test]
+    fn a_signals_rate_may_be_told_as_another_fraction() {
+        gst::init().unwrap();
+        let taken = |told: (i32, i32)| {
+            let mode = Mode { format: PixelFormat::Yuyv, width: 640, height: 480, rate: Rate::new(60_000, 1_001) };
+            let told = gst::Fraction::new(told.0, told.1);
+            mode_caps(&mode).can_intersect(&gst::Caps::builder("video/x-raw").field("framerate", told).build())
+        };
+        // As vivid tells 640×480p59.94.
+        assert!(taken((60_000, 1_001)) && taken((5_035, 84)));
+        assert!(!taken((60, 1)) && !taken((50, 1)));
     }
 }
