@@ -75,8 +75,7 @@ impl AacTrack {
     /// Tells that the picture has come to this running time: the first call begins the line, later ones bound how
     /// long missing sound is waited for.
     pub fn follow(&self, running: gst::ClockTime) {
-        let from = sample_at(running).saturating_sub(LEAD);
-        self.line.follow(from, sample_at(running.saturating_sub(PATIENCE)));
+        self.line.follow(begins_at(sample_at(running)), sample_at(running.saturating_sub(PATIENCE)));
     }
 
     /// The first sample that has not gone to the encoder yet; `None` before the first [`AacTrack::follow`].
@@ -90,6 +89,12 @@ impl AacTrack {
     }
 }
 
+/// Where the line begins for a first picture at `sample`: never so early that its first packet would begin before running
+/// time zero, which nothing can be numbered before.
+fn begins_at(sample: u64) -> u64 {
+    sample.saturating_sub(LEAD).max(PRIMING)
+}
+
 /// The encoder's input is unbroken, so its packets are numbered by counting, from the time of its first sample.
 fn packets(line: Arc<SoundLine>, mut on_packet: impl FnMut(Packet) + Send + 'static) -> gst_app::AppSinkCallbacks {
     let mut next: Option<u64> = None;
@@ -101,7 +106,7 @@ fn packets(line: Arc<SoundLine>, mut on_packet: impl FnMut(Packet) + Send + 'sta
             };
             let first = || buffer.pts().map(sample_at).or_else(|| line.next());
             // The very first packet lies before what was put in.
-            let Some(start) = next.or_else(|| first().map(|at| at.saturating_sub(PRIMING))) else {
+            let Some(start) = next.or_else(|| first().and_then(|at| at.checked_sub(PRIMING))) else {
                 return Ok(gst::FlowSuccess::Ok);
             };
             next = Some(start + PACKET);
@@ -109,4 +114,16 @@ fn packets(line: Arc<SoundLine>, mut on_packet: impl FnMut(Packet) + Send + 'sta
             Ok(gst::FlowSuccess::Ok)
         })
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_packet_of_a_line_has_a_number_also_right_after_the_start() {
+        for (sample, begins) in [(0, 1_600), (4_800, 1_600), (5_696, 1_600), (5_697, 1_601), (48_000, 43_904)] {
+            assert_eq!(begins_at(sample), begins, "{sample}");
+        }
+    }
 }
