@@ -290,7 +290,10 @@ fn a_thousand_commands_a_second_for_half_a_minute_cost_no_frame_and_no_memory() 
     let answers = watcher.messages("cuebox/hall-1/reply/t-");
     assert_eq!(answers.len() + dropped(), COMMANDS, "each once");
     assert!(dropped() < COMMANDS / 10, "{} were dropped", dropped());
-    assert!(answers.iter().all(|text| text.contains("\"done\"")));
+    // A camera whose thread got no processor for 250 ms is not live, and a cut to it refused.
+    let refused: Vec<_> = answers.iter().filter(|text| !text.contains("\"done\"")).collect();
+    assert!(refused.len() < COMMANDS / 20, "{} were refused", refused.len());
+    assert!(refused.iter().all(|text| text.contains("is not live")), "{:?}", refused.first());
     // What is remembered of ten thousand ids, and the journal's lines that wait.
     let more = memory(cuebox.pid()).saturating_sub(before);
     assert!(more < 64 << 20, "{more} bytes more than before");
