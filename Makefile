@@ -37,8 +37,8 @@ cargo-test: setup-test
 	$(CARGO) test --workspace --no-fail-fast
 
 kernel-test: setup-test
-	$(CARGO) build --release --bin cuebox
-	CUEBOX=$(TARGET)/release/cuebox tests/kernel/run
+	$(CARGO) build --bin cuebox
+	CUEBOX=$(TARGET)/debug/cuebox tests/kernel/run
 
 lint:
 	$(CARGO) fmt --all --check
