@@ -1,7 +1,7 @@
 //! Packed 4:2:2 pictures (YUYV, UYVY), as most raw cameras deliver them, → the show's NV12.
 //!
 //! Done here rather than by `videoconvertscale`, which has no direct way from one to the other and goes through wider
-//! pixels: in the emulated test guest that took as long as encoding the picture. In both formats luma and chroma
+//! pixels: on an emulated processor that took as long as encoding the picture. In both formats luma and chroma
 //! alternate byte by byte, and chroma already lies in NV12's order, so a picture is two sieves and an average of
 //! neighbouring lines.
 

@@ -8,7 +8,7 @@
 //! Measured for `voaacenc`: exactly 1,600 samples. [`Packet::start`] has that taken out.
 //!
 //! Why `voaacenc`: it counts in fixed point. Per 10 s of stereo it took 0.3 s of a processor without fast floating point
-//! (the emulated test guest), `avenc_aac` 3.5 s, more than an H.264 encode of 640×360.
+//! (an emulated one), `avenc_aac` 3.5 s, more than an H.264 encode of 640×360.
 
 use std::sync::Arc;
 
