@@ -5,11 +5,11 @@ usage: cuts.py DATA_DIR
 
 Picture n of the program is compared with picture n of every slot; the slot that it resembles most is the one it shows.
 Only cuts between cameras that show different patterns can be told apart this way; the others are not counted."""
-import glob
-import json
 import os
 import subprocess
 import sys
+
+import show
 
 WIDTH, HEIGHT = 64, 36
 # A picture at a cut is judged by its neighbours too: the one before must show the old slot, this one the new.
@@ -40,13 +40,11 @@ class Track:
 
 
 def main():
-    folder = glob.glob(os.path.join(sys.argv[1], "shows", "*"))[0]
-    with open(os.path.join(folder, "show.json")) as file:
-        segments = json.load(file)["segments"]
+    folder = show.only(sys.argv[1])
+    manifest, timeline = show.read(folder)
+    segments = manifest["segments"]
     names = sorted({segment["track"] for segment in segments})
     tracks = {name: Track(folder, [s for s in segments if s["track"] == name]) for name in names}
-    with open(os.path.join(folder, "timeline.jsonl")) as file:
-        timeline = [json.loads(line) for line in file]
     cuts = [entry for entry in timeline if entry["kind"] == "on_air"]
     wrong, judged = [], 0
     for before, cut in zip(cuts, cuts[1:]):

@@ -5,10 +5,10 @@ usage: failover.py OUT
 
 Both times are the guest's monotonic clock: the stick's log has it, and frame n of the show began at
 (origin + n) / fps. An unplugged stick is an error that the driver tells, a frozen one has to be missed first."""
-import glob
-import json
 import os
 import sys
+
+import show
 
 # The promises are two frames after an error, and four intervals of the source for silence.
 STICK_FPS = 15
@@ -16,14 +16,10 @@ STICK_FPS = 15
 
 def main():
     out = sys.argv[1]
-    folder = glob.glob(os.path.join(out, "data/shows/*"))[0]
-    with open(os.path.join(folder, "show.json")) as file:
-        show = json.load(file)
-    with open(os.path.join(folder, "timeline.jsonl")) as file:
-        shown = [json.loads(line) for line in file]
+    manifest, shown = show.read(show.only(os.path.join(out, "data")))
     with open(os.path.join(out, "stick.log")) as file:
         stick = [(float(line.split()[0]), line.split()[1]) for line in file]
-    fps, origin = show["fps"], show["origin"]
+    fps, origin = manifest["fps"], manifest["origin"]
     # What is decided within a frame is seen with the next.
     bounds = {"unplug": 3 / fps, "freeze": max(0.25, 4 / STICK_FPS) + 1 / fps}
     failed = False

@@ -20,8 +20,8 @@ HURRY_S = 0.1
 
 
 class UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path):
-        super().__init__("localhost", timeout=10)
+    def __init__(self, path, timeout=10):
+        super().__init__("localhost", timeout=timeout)
         self.path = path
 
     def connect(self):

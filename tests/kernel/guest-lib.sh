@@ -55,6 +55,21 @@ wait_for() {
   say "$what"
 }
 
+# begin_config SIZE: what all configurations begin with. The scenario appends, first what else there is of [program].
+begin_config() {
+  cat >"$config" <<TOML
+[box]
+id = "kernel-test"
+data_dir = "$data"
+[http]
+socket = "$socket"
+[program]
+size = "$1"
+fps = 15
+video_bitrate = "1 Mbit/s"
+TOML
+}
+
 ctl() { "$cuebox" ctl --socket "$socket" "$@"; }
 
 # becomes SECONDS PYTHON-EXPRESSION: waits until it holds of the newest status document, `s`.

@@ -7,13 +7,14 @@ Every press is one switch of the timeline, in order, by a panel. The recorded pi
 one before shows another (frame marks); its mark also says when it was made, and the box's log when it left the encoder,
 which both are compared with the press. Key pictures
 are decoded and looked at: size, digit, which way up, and that red stands behind the slot on air alone."""
-import glob
 import json
 import os
 import re
 import statistics
 import subprocess
 import sys
+
+import show
 
 FPS = 15
 # Most frames between a press and the picture that shows it.
@@ -123,7 +124,7 @@ class Judge:
     def __init__(self, out):
         self.problems, self.looked = [], 0
         self.panels = os.path.join(out, "panels")
-        (self.show,) = glob.glob(os.path.join(out, "data", "shows", "*"))
+        self.show = show.only(os.path.join(out, "data"))
         with open(os.path.join(self.panels, "log.jsonl")) as file:
             self.log = [json.loads(line) for line in file]
         self.presses = [entry for entry in self.log if "pressed" in entry]
@@ -136,13 +137,10 @@ class Judge:
             self.problems.append(problem)
 
     def switches(self):
-        with open(os.path.join(self.show, "timeline.jsonl")) as file:
-            timeline = [json.loads(line) for line in file]
+        manifest, timeline = show.read(self.show)
         by_panel = [entry for entry in timeline if entry["kind"] == "on_air" and entry.get("by") == "panel"]
         wanted, came = [entry["pressed"] for entry in self.presses], [entry["slot"] for entry in by_panel]
         self.expect(wanted == came, f"pressed {wanted}, on air {came}")
-        with open(os.path.join(self.show, "show.json")) as file:
-            manifest = json.load(file)
         recorded = {}
         for segment in manifest["segments"]:
             if segment["track"] == "program":

@@ -15,16 +15,16 @@ turns. What was written with FUA is kept always. At each point:
 - the timeline has every marker that was answered `done`, and says nothing of frames that are more than a second ahead
   of the program's file."""
 import hashlib
-import http.client
 import json
 import os
 import random
-import socket
 import statistics
 import struct
 import subprocess
 import sys
 import time
+
+from follow_status import UnixConnection
 
 FLUSH, FUA, DISCARD, MARK = 1, 2, 4, 8
 MAGIC = 0x6A736677736872
@@ -35,19 +35,8 @@ KINDS = ("all", "nothing", "part")
 WORK = "/tmp/cut"
 
 
-class UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path):
-        super().__init__("localhost", timeout=20)
-        self.path = path
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self.path)
-
-
 def drive(path, device, seconds):
-    box = UnixConnection(path)
+    box = UnixConnection(path, timeout=20)
 
     def mark(text):
         subprocess.run(("dmsetup", "message", device, "0", "mark", text), check=True)

@@ -8,12 +8,13 @@ frames since the track began, none of them was shown twice (unless the manifest 
 is a sound track as long as the picture. The sources must move all the time: a picture that equals the one before it is
 a doubled one, except while the program shows the slate. `--within` names the part of the picture that moves, where most
 of it stands."""
-import glob
 import json
 import os
 import statistics
 import subprocess
 import sys
+
+import show
 
 LEAST_SHARE = 0.9
 # A doubled picture differs from the one before by coding noise alone, a moved one by the movement.
@@ -53,10 +54,7 @@ class Judge:
         self.folder = folder
         self.within = within
         self.problems = []
-        with open(os.path.join(folder, "show.json")) as manifest:
-            self.manifest = json.load(manifest)
-        with open(os.path.join(folder, "timeline.jsonl")) as timeline:
-            self.timeline = [json.loads(line) for line in timeline]
+        self.manifest, self.timeline = show.read(folder)
 
     def expect(self, holds, text):
         if not holds:
@@ -120,10 +118,7 @@ def main():
     arguments = arguments[1:] if within else arguments
     if len(arguments) < 2:
         sys.exit(__doc__)
-    shows = glob.glob(os.path.join(arguments[0], "shows", "*"))
-    if len(shows) != 1:
-        sys.exit(f"expected one show, found {shows}")
-    judge = Judge(shows[0], within)
+    judge = Judge(show.only(arguments[0]), within)
     for name in arguments[1:]:
         judge.track(name)
     print("\n".join(judge.problems))

@@ -6,11 +6,12 @@ usage: signals.py OUT
 From the timeline: how long after each loss the program showed another slot. From the files: a new file of the slot for
 each time that its signal was back, and pictures in the last, which has another mode. From the drivers: the EDID that the
 box set, whose blocks add up, and the control of the other camera."""
-import glob
 import json
 import os
 import subprocess
 import sys
+
+import show
 
 # A quarter of a second is promised.
 BOUND_S = 0.25
@@ -21,14 +22,11 @@ MIXED_LATER_S = 0.15
 def main():
     out = sys.argv[1]
     problems = []
-    folder = glob.glob(os.path.join(out, "data/shows/*"))[0]
-    with open(os.path.join(folder, "show.json")) as file:
-        show = json.load(file)
-    with open(os.path.join(folder, "timeline.jsonl")) as file:
-        timeline = [json.loads(line) for line in file]
+    folder = show.only(os.path.join(out, "data"))
+    manifest, timeline = show.read(folder)
     with open(os.path.join(out, "signal.log")) as file:
         signals = [(float(line.split()[0]), line.split()[1]) for line in file]
-    shown = [(show["origin"] + e["frame"]) / show["fps"] for e in timeline if e["kind"] == "on_air" and e["slot"] == 2]
+    shown = [(manifest["origin"] + e["frame"]) / manifest["fps"] for e in timeline if e["kind"] == "on_air" and e["slot"] == 2]
     for at, what in signals:
         if what == "back":
             continue
@@ -36,7 +34,7 @@ def main():
         print(f"FACT {what} -> another slot on air: {'never' if gap is None else f'{gap * 1000:.0f} ms'}")
         if gap is None or gap > BOUND_S:
             problems.append(f"{what}: {gap} s until another slot was on air")
-    files = sorted((s for s in show["segments"] if s["track"] == "slot-1"), key=lambda s: s["number"])
+    files = sorted((s for s in manifest["segments"] if s["track"] == "slot-1"), key=lambda s: s["number"])
     if len(files) < 5:
         problems.append(f"slot 1 has {len(files)} files: one at the start and one after each of four returns are due")
     look = ("ffmpeg", "-v", "error", "-i", os.path.join(folder, files[-1]["file"]), "-an", "-vf", "scale=32:18,format=gray")

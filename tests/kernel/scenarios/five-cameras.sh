@@ -43,21 +43,13 @@ guest() {
 }
 
 write_config() {
-  cat >"$config" <<TOML
-[box]
-id = "kernel-test"
-data_dir = "$data"
-[program]
-size = "$size"
-fps = 15
-video_bitrate = "1 Mbit/s"
+  begin_config "$size"
+  cat >>"$config" <<TOML
 start_slot = 1
 [record]
 keep_free = "50 MB"
 [show]
 autostart = false
-[http]
-socket = "$socket"
 TOML
   local n
   for n in 1 2 3 4 5; do

@@ -47,14 +47,8 @@ signal() { # what mode
 }
 
 write_config() {
-  cat >"$config" <<TOML
-[box]
-id = "kernel-test"
-data_dir = "$data"
-[program]
-size = "320x180"
-fps = 15
-video_bitrate = "1 Mbit/s"
+  begin_config "320x180"
+  cat >>"$config" <<TOML
 start_slot = 1
 auto_return = "off"
 [[slot]]
@@ -71,8 +65,6 @@ audio = "none"
 keep_free = "50 MB"
 [show]
 autostart = true
-[http]
-socket = "$socket"
 TOML
 }
 

@@ -165,14 +165,8 @@ come_and_go() {
 
 write_config() {
   local n
-  cat >"$config" <<TOML
-[box]
-id = "kernel-test"
-data_dir = "$data"
-[program]
-size = "$size"
-fps = 15
-video_bitrate = "1 Mbit/s"
+  begin_config "$size"
+  cat >>"$config" <<TOML
 start_slot = 1
 [record]
 slots = false
@@ -183,8 +177,6 @@ serial = "usb:2e8a:000a:CB0002"
 chip = "$(basename "$pins")"
 keys = [0, 1, 2, 3, 4]
 red = [8, 9, 10, 11, 12]
-[http]
-socket = "$socket"
 # Nobody is there: it is what the stream is encoded for.
 [[leg]]
 name = "air"

@@ -25,14 +25,8 @@ guest() {
 }
 
 write_config() {
-  cat >"$config" <<TOML
-[box]
-id = "kernel-test"
-data_dir = "$data"
-[program]
-size = "320x180"
-fps = 15
-video_bitrate = "1 Mbit/s"
+  begin_config "320x180"
+  cat >>"$config" <<TOML
 [[slot]]
 number = 1
 source = { kind = "test", marks = true, tone_hz = 440 }
@@ -44,7 +38,5 @@ segment_minutes = 0.1
 keep_free = "1 MB"
 [show]
 autostart = true
-[http]
-socket = "$socket"
 TOML
 }

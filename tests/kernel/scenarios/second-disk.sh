@@ -52,14 +52,8 @@ plug() { # name folder
 }
 
 write_config() {
-  cat >"$config" <<TOML
-[box]
-id = "kernel-test"
-data_dir = "$data"
-[program]
-size = "320x180"
-fps = 15
-video_bitrate = "1 Mbit/s"
+  begin_config "320x180"
+  cat >>"$config" <<TOML
 [[slot]]
 number = 1
 source = { kind = "test", marks = true, tone_hz = 440 }
@@ -69,8 +63,6 @@ keep_free = "1 MB"
 second_dir = "$second"
 [show]
 autostart = true
-[http]
-socket = "$socket"
 TOML
 }
 

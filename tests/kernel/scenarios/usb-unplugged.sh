@@ -43,14 +43,8 @@ guest() {
 }
 
 write_config() {
-  cat >"$config" <<TOML
-[box]
-id = "kernel-test"
-data_dir = "$data"
-[program]
-size = "640x360"
-fps = 15
-video_bitrate = "1 Mbit/s"
+  begin_config "640x360"
+  cat >>"$config" <<TOML
 start_slot = 1
 auto_return = "off"
 [[slot]]
@@ -65,8 +59,6 @@ source = { kind = "v4l2", port = "platform-vivid.0-0" }
 keep_free = "50 MB"
 [show]
 autostart = true
-[http]
-socket = "$socket"
 TOML
 }
 
