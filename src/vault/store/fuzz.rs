@@ -3,8 +3,13 @@
 //!
 //! `CUEBOX_FUZZ_CASES` says how many folders (150 in the suite), `CUEBOX_FUZZ_SEED` where the dice begin.
 
+#[path = "../../../core/tests/fuzz/dice.rs"]
+mod dice;
+
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use dice::{Dice, setting};
 
 use super::tests::{assert_listed, open, whole_show, wreck};
 use crate::vault::crash::copy_all;
@@ -12,24 +17,7 @@ use crate::vault::manifest::Manifest;
 use crate::vault::testkit::TempDir;
 use crate::vault::witness::Witness;
 
-fn setting(name: &str, usual: u64) -> u64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
-}
-
-struct Dice(u64);
-
 impl Dice {
-    fn new(salt: u64) -> Self {
-        Self(setting("CUEBOX_FUZZ_SEED", 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ salt | 1)
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % limit.max(1) as u64).unwrap()
-    }
-
     fn damage(&mut self, bytes: &mut Vec<u8>) {
         let length = bytes.len();
         let at = self.below(length);

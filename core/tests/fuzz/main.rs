@@ -5,6 +5,8 @@
 
 #![expect(clippy::unwrap_used, reason = "where a test cannot go on, it fails")]
 
+mod dice;
+
 use cuebox_core::command::wire::{VERBS, from_json, from_words, parse_request, to_json};
 use cuebox_core::command::{Command, Envelope, Origin};
 use cuebox_core::config::{self, Config};
@@ -12,33 +14,16 @@ use cuebox_core::director::{Director, Event, VaultFact};
 use cuebox_core::ids::CommandId;
 use cuebox_core::journal::{Journal, last_settings, seen_commands};
 use cuebox_core::time::{Mono, Trust, Wall};
+use dice::{Dice, setting};
 
-const MANUAL: &str = include_str!("../../config/cuebox.toml");
-const DEMO: &str = include_str!("../../config/demo-live.toml");
-
-fn setting(name: &str, usual: u64) -> u64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
-}
+const MANUAL: &str = include_str!("../../../config/cuebox.toml");
+const DEMO: &str = include_str!("../../../config/demo-live.toml");
 
 fn cases() -> u64 {
     setting("CUEBOX_FUZZ_CASES", 10_000)
 }
 
-/// A small generator, so that a failure comes again.
-struct Dice(u64);
-
 impl Dice {
-    fn new(salt: u64) -> Self {
-        Self(setting("CUEBOX_FUZZ_SEED", 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ salt | 1)
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % limit.max(1) as u64).unwrap()
-    }
-
     fn pick<'a>(&mut self, list: &[&'a str]) -> &'a str {
         list[self.below(list.len())]
     }
