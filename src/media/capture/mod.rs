@@ -13,10 +13,9 @@
 
 mod camera;
 mod card;
-mod controls;
-mod hdmi;
 mod levels;
 mod look;
+mod node;
 mod normalise;
 mod onto_grid;
 mod outlet;
@@ -49,8 +48,7 @@ pub fn build(
             Ok(Box::new(test_source::TestSource::build(context, look, reporter)?))
         }
         CaptureSource::V4l2 { node, mode, controls } => {
-            hdmi::follow_signal(node);
-            controls::set(node, controls);
+            node::prepare(node, controls);
             Ok(Box::new(camera::Camera::build(context, slot, (node, mode), reporter, mailbox)?))
         }
         CaptureSource::File { path, repeat } => {
