@@ -13,17 +13,16 @@ const RUNS: usize = 100;
 const FRAME_MS: f64 = 1000.0 / 30.0;
 
 pub fn gap() {
-    let kinds: [(&str, &str, fn(&mut Outside)); 2] = [
-        ("source error → other source", "≤ 2 frames", Outside::kill),
-        ("source silent → other source", "≤ 250 ms, or 4 of its frames", |outside| outside.stand_still()),
-    ];
-    for (figure, reach, fail) in kinds {
-        let mut gaps = gaps(fail);
-        let [p50, p99, most] = [0.5, 0.99, 1.0].map(|share| percentile(&mut gaps, share));
-        let measured = format!("{p50:.0} frames p50 ({:.0} ms), {p99:.0} p99, {most:.0} at most", p50 * FRAME_MS);
-        let reference = format!("frame marks in the program's recording; {} runs", gaps.len());
-        row(figure, reach, &measured, &reference);
-    }
+    tell("source error → other source", "≤ 2 frames", Outside::kill);
+    tell("source silent → other source", "≤ 250 ms, or 4 of its frames", |outside| outside.stand_still());
+}
+
+fn tell(figure: &str, reach: &str, fail: fn(&mut Outside)) {
+    let mut gaps = gaps(fail);
+    let [p50, p99, most] = [0.5, 0.99, 1.0].map(|share| percentile(&mut gaps, share));
+    let measured = format!("{p50:.0} frames p50 ({:.0} ms), {p99:.0} p99, {most:.0} at most", p50 * FRAME_MS);
+    let reference = format!("frame marks in the program's recording; {} runs", gaps.len());
+    row(figure, reach, &measured, &reference);
 }
 
 /// Of each run the frames of the program between the last new picture of slot 1 and the first of slot 2.

@@ -6,8 +6,10 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use gst::prelude::*;
+
 use super::bare::{self, ENCODED, FILE, SOUND};
-use super::harness::{decoded_frames, pause, signal, until};
+use super::harness::{decoded_frames, signal, until};
 use super::lab::{Lab, Side};
 use super::meter::{cores, idle, median, wait};
 use super::service::{Process, bare as bare_process, config, measured, service};
@@ -121,7 +123,8 @@ pub fn feed(seconds: &str) {
         })
         .collect();
     wait(Duration::from_secs(seconds.parse().expect("a number of seconds")));
-    drop(sent);
+    for (pipeline, _) in &sent {
+        let _ = pipeline.set_state(gst::State::Null);
+    }
     actors.iter().for_each(cuebox::media::actor::Actor::stop);
-    pause();
 }
