@@ -5,7 +5,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 MINUTES ?= 30
 
-.PHONY: help run panel test cargo-test kernel-test lint bench soak setup setup-test clean
+.PHONY: help run panel test cargo-test kernel-test lint bench bench-peers soak setup setup-test setup-bench clean
 
 help:
 	@echo "make run          five test cameras, a program, recordings under ./demo-data"
@@ -13,6 +13,7 @@ help:
 	@echo "make test         every test: core, graph, wire and kernel"
 	@echo "make lint         rustfmt and clippy, warnings are errors"
 	@echo "make bench        the figures of the README, each beside its reference"
+	@echo "make bench-peers  what publishing to LiveKit costs beside GStreamer's own sink (builds that for ten minutes)"
 	@echo "make soak         cuts and losses for half an hour (MINUTES=…): memory, files and threads may not grow"
 	@echo "make kernel-test  the program on real V4L2, ALSA and USB drivers in a guest kernel"
 	@echo "make setup        install what building and running need (apt; sudo when not root)"
@@ -22,6 +23,9 @@ setup:
 
 setup-test:
 	@scripts/setup test
+
+setup-bench:
+	@scripts/setup bench
 
 run: setup
 	$(CARGO) build --release --bin cuebox
@@ -44,9 +48,13 @@ lint:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 
-bench: setup-test
+bench: setup-bench
 	$(CARGO) build --release --bin cuebox
 	$(CARGO) bench --bench figures
+
+bench-peers: setup-test
+	$(CARGO) build --release --manifest-path benches/peers/Cargo.toml --target-dir $(TARGET)/peers
+	$(CARGO) bench --bench figures -- peers $(abspath $(TARGET))/peers/release/cuebox-peers
 
 soak: setup-test
 	$(CARGO) bench --bench figures -- soak $(MINUTES)

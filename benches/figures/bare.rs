@@ -15,15 +15,25 @@ use cuebox_core::grid::Grid;
 use cuebox_core::ids::{Epoch, SlotId};
 use gst::prelude::*;
 
-/// Plays five sources into six recordings (slot 1 twice, once as the program) until the time is over.
-pub fn run(slots: &str, seconds: &str, folder: &str) {
+/// As the box records a picture, settings of the encoder to the letter.
+pub const ENCODED: &str = "x264enc tune=zerolatency speed-preset=ultrafast pass=qual quantizer=23 \
+     vbv-buf-capacity=2000 bitrate=6000 key-int-max=60 threads=1 ! video/x-h264,profile=constrained-baseline ! h264parse";
+/// As the box records sound.
+pub const SOUND: &str = "audioconvert ! voaacenc bitrate=128000";
+/// What both lie in.
+pub const FILE: &str = "mp4mux name=m fragment-duration=500 fragment-mode=first-moov-then-finalise";
+
+/// Plays so many sources into so many recordings until the time is over. Recordings beyond the sources are slot 1's,
+/// once more, as the program.
+pub fn run(slots: &str, recordings: &str, seconds: &str, folder: &str) {
     requirements::check().expect("all elements are there");
-    let slots: u8 = slots.parse().expect("a number of slots");
-    let seconds = seconds.parse().expect("a number of seconds");
+    let number = |word: &str| word.parse::<u8>().expect("a number");
+    let (slots, recordings) = (number(slots), number(recordings));
     let context = context(1920, 1080);
-    let actors: Vec<Actor> = (1..=slots).filter_map(SlotId::new).map(|slot| source(&context, slot)).collect();
-    let recordings: Vec<_> = (0..=slots).map(|n| recording(&context, n.max(1), n, Path::new(folder))).collect();
-    super::meter::wait(Duration::from_secs(seconds));
+    let actors = sources(&context, slots);
+    let of = |n: u8| if n > slots { 1 } else { n };
+    let recordings: Vec<_> = (1..=recordings).map(|n| recording(&context, of(n), n, Path::new(folder))).collect();
+    super::meter::wait(Duration::from_secs(number(seconds).into()));
     for (pipeline, _) in &recordings {
         let _ = pipeline.set_state(gst::State::Null);
     }
@@ -37,31 +47,37 @@ pub fn context(width: u32, height: u32) -> Context {
     Context::new(format, std::path::PathBuf::new(), Arc::new(Configured), events)
 }
 
+/// Marked test cameras with sound, as a box has them.
+pub fn sources(context: &Context, slots: u8) -> Vec<Actor> {
+    (1..=slots).filter_map(SlotId::new).map(|slot| source(context, slot)).collect()
+}
+
 fn source(context: &Context, slot: SlotId) -> Actor {
     let source = CaptureSource::Test { marks: true, tone_hz: Some(200 + 100 * u32::from(slot.number())) };
     let wish = Capture { epoch: Epoch(1), name: format!("Camera {slot}"), source };
     Actor::start(context, Wish::Capture(slot, wish), |_| ()).expect("a thread")
 }
 
-fn recording(
-    context: &Context,
-    slot: u8,
-    number: u8,
-    folder: &Path,
-) -> (gst::Pipeline, Vec<cuebox::media::links::Subscription>) {
+/// What plays, and what it is fed by.
+pub type Played = (gst::Pipeline, Vec<cuebox::media::links::Subscription>);
+
+fn recording(context: &Context, slot: u8, number: u8, folder: &Path) -> Played {
     let text = format!(
-        "appsrc name=v is-live=true format=time ! \
-         x264enc tune=zerolatency speed-preset=ultrafast pass=qual quantizer=23 vbv-buf-capacity=2000 bitrate=6000 \
-         key-int-max=60 threads=1 ! video/x-h264,profile=constrained-baseline ! h264parse ! \
-         mp4mux name=m fragment-duration=500 fragment-mode=first-moov-then-finalise ! filesink location={}/{number}.mp4 \
-         appsrc name=a is-live=true format=time ! audioconvert ! voaacenc bitrate=128000 ! m.",
+        "appsrc name=v ! {ENCODED} ! {FILE} ! filesink location={}/{number}.mp4 appsrc name=a ! {SOUND} ! m.",
         folder.display()
     );
-    let pipeline = gst::parse::launch(&text).expect("a pipeline").downcast::<gst::Pipeline>().expect("a pipeline");
+    play(context, slot, &text)
+}
+
+/// Plays a pipeline whose `appsrc` named `v` has the slot's picture, and whose `a` has its sound.
+pub fn play(context: &Context, slot: u8, text: &str) -> Played {
+    let pipeline = gst::parse::launch(text).expect("a pipeline").downcast::<gst::Pipeline>().expect("a pipeline");
     let slot = SlotId::new(slot).expect("a slot");
     let feed = |name: &str, link: Link, caps: gst::Caps, depth: Depth| {
         let source = pipeline.by_name(name).and_then(|it| it.downcast::<gst_app::AppSrc>().ok()).expect("an appsrc");
         source.set_caps(Some(&caps));
+        source.set_is_live(true);
+        source.set_format(gst::Format::Time);
         context.links.subscribe(link, &source, depth)
     };
     let subscriptions = vec![

@@ -1,131 +1,77 @@
 //! A source ends with an error, or falls silent without one: how long the program shows nothing new. A marked clip is
 //! pulled from a real RTMP server that is killed, or stopped; the program's recording is read back frame by frame.
 
-use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::meter::{median, wait};
-use super::service::{Process, config, cuebox, service};
-use super::{marks, row, scratch};
+use super::harness::{CueBox, Folder, segments};
+use super::marks::{self, Mark};
+use super::meter::{percentile, wait};
+use super::outside::{Outside, marked_clip};
+use super::row;
 
-const ROUNDS: usize = 3;
+const RUNS: usize = 100;
 const FRAME_MS: f64 = 1000.0 / 30.0;
 
 pub fn gap() {
-    let clip = marked_clip(&scratch().join("clip"));
-    for (signal, figure, reach) in [
-        ("KILL", "source error → other source", "≤ 2 frames"),
-        ("STOP", "source silent → other source", "≤ 250 ms, or 4 of its frames"),
-    ] {
-        let gaps: Vec<f64> =
-            (0..ROUNDS).filter_map(|round| one(&clip, &scratch().join(format!("{signal}-{round}")), signal)).collect();
-        let worst = gaps.iter().copied().fold(0.0, f64::max);
-        let measured = format!(
-            "{:.0} frames p50 ({:.0} ms), {worst:.0} at most, {} of {ROUNDS} rounds",
-            median(&gaps),
-            median(&gaps) * FRAME_MS,
-            gaps.len()
-        );
-        row(figure, reach, &measured, "frame marks in the program's recording");
-    }
+    tell("source error → other source", "≤ 2 frames", Outside::kill);
+    tell("source silent → other source", "≤ 250 ms, or 4 of its frames", |outside| outside.stand_still());
 }
 
-/// Eight seconds of a marked test camera, as the box itself records it.
-fn marked_clip(folder: &Path) -> PathBuf {
-    let file = config(folder, 1, "640x360", "");
-    let process = service(&file);
-    wait(Duration::from_secs(10));
-    stop(process);
-    newest(&folder.join("data/shows")).join("slot-1/0001.mp4")
+fn tell(figure: &str, reach: &str, fail: fn(&mut Outside)) {
+    let mut gaps = gaps(fail);
+    let [p50, p99, most] = [0.5, 0.99, 1.0].map(|share| percentile(&mut gaps, share));
+    let measured = format!("{p50:.0} frames p50 ({:.0} ms), {p99:.0} p99, {most:.0} at most", p50 * FRAME_MS);
+    let reference = format!("frame marks in the program's recording; {} runs", gaps.len());
+    row(figure, reach, &measured, &reference);
 }
 
-/// Frames of the program between the last new picture of slot 1 and the first of slot 2.
-fn one(clip: &Path, folder: &Path, signal: &str) -> Option<f64> {
-    let nginx = Nginx::start(folder);
-    let url = format!("rtmp://127.0.0.1:{}/live/camera", nginx.port);
-    let mut pusher = Command::new("ffmpeg");
-    pusher.args(["-v", "error", "-re", "-stream_loop", "-1", "-i"]).arg(clip).args(["-c", "copy", "-f", "flv", &url]);
-    let _pusher = Process(pusher.stdin(Stdio::null()).stderr(Stdio::null()).spawn().ok()?);
-    let file = config(folder, 0, "640x360", "start_slot = 1\n");
-    let slots = format!(
-        "[[slot]]\nnumber = 1\nsource = {{ kind = \"network\", url = \"{url}\" }}\n\
-         [[slot]]\nnumber = 2\nsource = {{ kind = \"test\", marks = true }}\n"
+/// Of each run the frames of the program between the last new picture of slot 1 and the first of slot 2.
+fn gaps(fail: fn(&mut Outside)) -> Vec<f64> {
+    let folder = Folder::new("bench-failover");
+    let mut outside = Outside::start(folder.path(), marked_clip(&folder.path().join("clip")));
+    let config = format!(
+        "[program]\nsize = \"640x360\"\nfps = 30\nstart_slot = 1\nauto_return = \"off\"\n[record]\nslots = false\n\
+         [[slot]]\nnumber = 1\nsource = {{ kind = \"network\", url = \"{}\" }}\n\
+         [[slot]]\nnumber = 2\nsource = {{ kind = \"test\", marks = true }}\n",
+        outside.camera()
     );
-    let text = std::fs::read_to_string(&file).ok()? + &slots;
-    std::fs::write(&file, text).ok()?;
-    let process = service(&file);
-    until_on_air(&file, 1)?;
-    wait(Duration::from_secs(3));
-    let _ = Command::new("kill").args([&format!("-{signal}"), &nginx.process.0.id().to_string()]).status();
-    until_on_air(&file, 2)?;
-    wait(Duration::from_secs(1));
-    stop(process);
-    let program = newest(&folder.join("data/shows")).join("program/0001.mp4");
-    let seen = marks::read(&program, 640, 360);
-    let second = seen.iter().rposition(|mark| mark.is_none_or(|mark| mark.slot != 2))? + 1;
-    let last_new = (1..second).rev().find(|n| seen[*n].is_some() && seen[*n] != seen[n - 1])?;
-    Some((second - last_new - 1) as f64)
+    let cuebox = CueBox::start(&folder, &config);
+    let mut random = 7_u64;
+    for _ in 0..RUNS {
+        cuebox.wait("slot 1 is live", 30, |status| status["slots"][0]["state"] == "live");
+        cuebox.done(&["cut", "1"]);
+        cuebox.wait("slot 1 is on air", 10, |status| {
+            status["program"]["on_air"] == 1 && status["program"]["armed"].is_null()
+        });
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        wait(Duration::from_millis(1_500 + (random >> 40) % 500));
+        fail(&mut outside);
+        cuebox.wait("slot 2 is on air", 30, |status| status["program"]["on_air"] == 2);
+        outside.come_back(&cuebox);
+    }
+    let show = cuebox.show();
+    cuebox.done(&["show", "stop"]);
+    cuebox.wait("the show is sealed", 30, |status| status["recording"]["state"] == "idle");
+    cuebox.stop();
+    let pictures: Vec<Option<Mark>> =
+        segments(&show, "program").iter().flat_map(|(file, _)| marks::read(file, 640, 360)).collect();
+    let gaps = changes(&pictures);
+    assert_eq!(gaps.len(), RUNS, "each failure is one change of the picture");
+    gaps
 }
 
-fn until_on_air(file: &Path, slot: u64) -> Option<()> {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while Instant::now() < deadline {
-        let output =
-            Command::new(cuebox()).args(["ctl", "--json", "--config"]).arg(file).arg("status").output().ok()?;
-        let status: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
-        if status["program"]["on_air"] == slot {
-            return Some(());
+/// Frames without anything new before each change from slot 1 to slot 2.
+fn changes(pictures: &[Option<Mark>]) -> Vec<f64> {
+    let (mut gaps, mut before, mut newest) = (Vec::new(), None::<Mark>, 0);
+    for (index, picture) in pictures.iter().enumerate() {
+        let Some(mark) = picture else { continue };
+        if before.is_some_and(|before| before.slot == 1 && mark.slot == 2) {
+            gaps.push((index - newest - 1) as f64);
         }
-        wait(Duration::from_millis(50));
-    }
-    eprintln!("slot {slot} did not come on air");
-    None
-}
-
-/// Ctrl-C, so that the recordings are sealed.
-fn stop(mut process: Process) {
-    let _ = Command::new("kill").args(["-INT", &process.0.id().to_string()]).status();
-    let _ = process.0.wait();
-}
-
-fn newest(folder: &Path) -> PathBuf {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.map(|entry| entry.path()).max().unwrap_or_default()
-}
-
-struct Nginx {
-    process: Process,
-    port: u16,
-}
-
-impl Nginx {
-    fn start(folder: &Path) -> Self {
-        std::fs::create_dir_all(folder).expect("the scratch folder can be made");
-        let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-        let port = free.expect("a free port").port();
-        let root = folder.display();
-        let text = format!(
-            "load_module /usr/lib/nginx/modules/ngx_rtmp_module.so;\n\
-             daemon off; master_process off; pid {root}/nginx.pid; error_log {root}/nginx.log;\n\
-             events {{ worker_connections 64; }}\n\
-             rtmp {{ server {{ listen 127.0.0.1:{port}; application live {{ live on; }} }} }}\n"
-        );
-        let conf = folder.join("nginx.conf");
-        std::fs::write(&conf, text).expect("the scratch folder can be written");
-        let mut command = Command::new("/usr/sbin/nginx");
-        command.arg("-c").arg(&conf).arg("-p").arg(folder).stderr(Stdio::null());
-        let process = Process(command.spawn().expect("nginx starts"));
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            wait(Duration::from_millis(20));
+        if before != *picture {
+            newest = index;
         }
-        Self { process, port }
+        before = *picture;
     }
-}
-
-impl Drop for Nginx {
-    fn drop(&mut self) {
-        let _ = Command::new("kill").args(["-CONT", &self.process.0.id().to_string()]).status();
-    }
+    gaps
 }

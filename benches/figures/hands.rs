@@ -109,6 +109,9 @@ pub fn start(folder: &Folder, extra: &str) -> CueBox {
         live_slots(status) == 5 && status["recording"]["state"] == "recording"
     });
     wait(Duration::from_secs(3));
+    // Slot 2 is what is pressed first, and a press for what is on air changes nothing.
+    cuebox.done(&["cut", "1"]);
+    cuebox.wait("slot 1 is on air", 10, |status| status["program"]["on_air"] == 1);
     cuebox
 }
 

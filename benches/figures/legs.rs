@@ -14,25 +14,25 @@ const ROUNDS: usize = 3;
 const WARM_UP: Duration = Duration::from_secs(4);
 const SPAN: Duration = Duration::from_secs(10);
 
-fn rtmp(name: &str, application: &str) -> String {
+pub fn rtmp(name: &str, application: &str) -> String {
     format!(
         "[[leg]]\nname = \"{name}\"\nkind = \"rtmp\"\nurl = \"rtmp://{WORLD}:{RTMP_PORT}/{application}\"\n\
          stream_key = \"{STREAM_KEY}\"\n"
     )
 }
 
-fn off(cuebox: &CueBox, leg: &str) {
+pub fn off(cuebox: &CueBox, leg: &str) {
     cuebox.done(&["leg", "disable", leg]);
     cuebox.wait(&format!("{leg} is off"), 20, |status| is(status, leg, "off"));
 }
 
-fn on(cuebox: &CueBox, leg: &str) {
+pub fn on(cuebox: &CueBox, leg: &str) {
     cuebox.done(&["leg", "enable", leg]);
     carries(cuebox, leg);
 }
 
 /// Cores of a process, once it has settled.
-fn settled(pid: u32) -> f64 {
+pub fn settled(pid: u32) -> f64 {
     wait(WARM_UP);
     cores(pid, SPAN)
 }

@@ -20,7 +20,10 @@ mod failover;
 mod hands;
 mod legs;
 mod meter;
+mod mix;
 mod mqtt;
+mod outside;
+mod peers;
 mod recovery;
 mod service;
 mod soak;
@@ -65,7 +68,9 @@ fn scratch() -> PathBuf {
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
     match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["bare", slots, seconds, folder] => bare::run(slots, seconds, folder),
+        ["bare", slots, recordings, seconds, folder] => bare::run(slots, recordings, seconds, folder),
+        ["feed", seconds] => mix::feed(seconds),
+        ["peers", program] => peers::run(program),
         ["soak", minutes] => soak::run(minutes),
         ["bare-air", host, token, seconds] => bare_air::run(host, token, seconds),
         [] => all(),
@@ -75,6 +80,7 @@ fn main() {
 
 const FIGURES: &[&str] = &[
     "cpu",
+    "program",
     "inputs",
     "cut",
     "failover",
@@ -100,6 +106,7 @@ fn all() {
 fn one(figure: &str) {
     match figure {
         "cpu" => service::cpu(),
+        "program" => mix::program(),
         "inputs" => service::inputs(),
         "cut" => cut::latency(),
         "failover" => failover::gap(),

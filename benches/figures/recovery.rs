@@ -76,6 +76,9 @@ impl Crashed {
         let took = began.elapsed().as_secs_f64();
         let shows: Value = serde_json::from_slice(&told.stdout).expect("the shows as JSON");
         assert_eq!(shows[0]["files"], 6 * (SEALED_OF_A_TRACK + 1), "{}", String::from_utf8_lossy(&told.stderr));
+        for (path, _) in &self.torn {
+            assert!(fs::metadata(path).unwrap().len() < BYTES, "{} was not cut where it is torn", path.display());
+        }
         took
     }
 }

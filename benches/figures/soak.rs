@@ -2,17 +2,13 @@
 //! a camera's source and the program's destination at once. What a process holds (memory, file descriptors, threads) may
 //! not grow with what happened to it. `make soak`; not one of the figures of `make bench`, because it takes so long.
 
-use std::net::TcpStream;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use super::harness::{CueBox, Folder, pause, until};
 use super::meter::rss_mb;
-use super::nginx::configuration;
-use super::service::Process;
+use super::outside::{Outside, marked_clip};
 
 const CUTS: usize = 5_000;
 const LOSSES: usize = 300;
@@ -42,20 +38,23 @@ impl Held {
 pub fn run(minutes: &str) {
     let limit = Duration::from_secs_f64(minutes.parse::<f64>().expect("minutes") * 60.0);
     let folder = Folder::new("soak");
-    let mut outside = Outside::start(folder.path());
-    let url = format!("rtmp://127.0.0.1:{}/live", outside.port);
+    let mut outside = Outside::start(folder.path(), marked_clip(&folder.path().join("clip")));
     let mut config = String::from("[program]\nsize = \"640x360\"\nfps = 30\nstart_slot = 1\nauto_return = \"off\"\n");
     for number in 1..=4 {
         config += &format!("[[slot]]\nnumber = {number}\nsource = {{ kind = \"test\", marks = true }}\n");
     }
-    config += &format!("[[slot]]\nnumber = 5\nsource = {{ kind = \"network\", url = \"{url}/camera\" }}\n");
-    config += &format!("[[leg]]\nname = \"air\"\nkind = \"rtmp\"\nuplink = 1\nurl = \"{url}\"\nstream_key = \"air\"\n");
+    config += &format!("[[slot]]\nnumber = 5\nsource = {{ kind = \"network\", url = \"{}\" }}\n", outside.camera());
+    config += &format!(
+        "[[leg]]\nname = \"air\"\nkind = \"rtmp\"\nuplink = 1\nurl = \"{}\"\nstream_key = \"air\"\n",
+        outside.url()
+    );
     let cuebox = CueBox::start(&folder, &(config + "[record]\nsegment_minutes = 1\n"));
     let pid = cuebox.pid();
     let begun = Instant::now();
     let (mut cuts, mut losses) = (0, 0);
     let (mut next, mut well_since, mut first): (Instant, Option<Instant>, Option<Held>) = (begun, None, None);
     let (mut last, mut most) = (Held::of(pid), Held::of(pid));
+    let mut told = 0;
     while begun.elapsed() < limit && (cuts < CUTS || losses < LOSSES) {
         let status = cuebox.status().expect("the box answers");
         well_since = if is_well(&status) { well_since.or_else(|| Some(Instant::now())) } else { None };
@@ -67,15 +66,21 @@ pub fn run(minutes: &str) {
             }
             losses += 1;
             well_since = None;
-            outside.fail();
-            until("the loss is seen", 30, || cuebox.status().is_some_and(|status| !is_well(&status)));
-            outside.come_back();
+            outside.kill();
+            until("both losses are seen", 30, || cuebox.status().is_some_and(|status| is_lost(&status)));
+            outside.come_back(&cuebox);
+            cuebox.done(&["leg", "reconnect", "air"]);
         }
         if Instant::now() >= next {
             next = Instant::now() + PACE;
             cuts += 1;
             // Slot 5 is not always there to be cut to.
             let _ = cuebox.ctl(&["cut", &(1 + cuts % 5).to_string()]);
+        }
+        let minute = begun.elapsed().as_secs() / 60;
+        if minute > told {
+            told = minute;
+            eprintln!("minute {minute}: {cuts} cuts, {losses} losses, {:.1} MB", Held::of(pid).rss_mb);
         }
         outside.keep_pushing();
         pause();
@@ -102,64 +107,14 @@ fn larger(a: Held, b: Held) -> Held {
     Held { rss_mb: a.rss_mb.max(b.rss_mb), files: a.files.max(b.files), threads: a.threads.max(b.threads) }
 }
 
+/// Neither is there any more.
+fn is_lost(status: &Value) -> bool {
+    status["slots"][4]["state"] != "live" && status["legs"][0]["state"] != "carrying"
+}
+
 /// The source delivers, the destination takes, and all of it is recorded.
 fn is_well(status: &Value) -> bool {
     status["slots"][4]["state"] == "live"
         && status["legs"][0]["state"] == "carrying"
         && status["recording"]["state"] == "recording"
-}
-
-/// The server, and whoever pushes a camera to it.
-struct Outside {
-    root: PathBuf,
-    port: u16,
-    server: Option<Process>,
-    pusher: Option<Process>,
-}
-
-impl Outside {
-    fn start(root: &Path) -> Self {
-        let port = super::ports::free_port();
-        let own = format!("rtmp {{ server {{ listen 127.0.0.1:{port}; application live {{ live on; }} }} }}\n");
-        std::fs::write(root.join("nginx.conf"), configuration(root, &own)).expect("a file");
-        let mut outside = Self { root: root.to_owned(), port, server: None, pusher: None };
-        outside.come_back();
-        outside
-    }
-
-    fn fail(&mut self) {
-        (self.server, self.pusher) = (None, None);
-    }
-
-    fn come_back(&mut self) {
-        let mut nginx = Command::new("/usr/sbin/nginx");
-        nginx.arg("-c").arg(self.root.join("nginx.conf")).arg("-p").arg(&self.root).stderr(Stdio::null());
-        self.server = Some(Process(nginx.spawn().expect("nginx is installed")));
-        until("nginx listens", 10, || TcpStream::connect(("127.0.0.1", self.port)).is_ok());
-        self.keep_pushing();
-    }
-
-    /// It ends when the server does.
-    fn keep_pushing(&mut self) {
-        if self.pusher.as_mut().is_some_and(|pusher| pusher.0.try_wait().is_ok_and(|ended| ended.is_none())) {
-            return;
-        }
-        let url = format!("rtmp://127.0.0.1:{}/live/camera", self.port);
-        let mut ffmpeg = Command::new("ffmpeg");
-        ffmpeg.args(["-v", "quiet", "-re", "-f", "lavfi", "-i", "testsrc2=size=640x360:rate=30"]);
-        ffmpeg.args([
-            "-c:v",
-            "libx264",
-            "-preset",
-            "ultrafast",
-            "-tune",
-            "zerolatency",
-            "-g",
-            "15",
-            "-pix_fmt",
-            "yuv420p",
-        ]);
-        ffmpeg.args(["-f", "flv", &url]).stdin(Stdio::null());
-        self.pusher = ffmpeg.spawn().ok().map(Process);
-    }
 }

@@ -26,7 +26,7 @@ pub mod capture;
 pub mod encode;
 pub mod graph;
 pub mod links;
-mod memory;
+pub mod memory;
 pub mod picture;
 pub mod plan;
 pub mod preview;

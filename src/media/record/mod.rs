@@ -7,6 +7,7 @@
 //! | [`segmenter`] | the thread that does what the cutter says |
 //! | [`segment`] | one file's muxing pipeline, and its sealing |
 //! | [`sink`], [`file`] | what the muxer writes, in an order that survives a power cut |
+//! | [`forgotten`] | what the muxer leaks, given back |
 //! | [`mp4`], [`index`] | the little of the format that must be known, and what the muxer leaves out of it |
 //!
 //! A recording knows neither network nor program: its pictures come from one encode's link, its sound from one sound
@@ -17,6 +18,7 @@
 
 mod cutter;
 mod file;
+mod forgotten;
 mod gauge;
 mod index;
 mod mp4;

@@ -20,6 +20,7 @@ use cuebox_core::grid::FrameIndex;
 use gst::prelude::*;
 
 use super::file::{Ledger, SegmentFile};
+use super::forgotten;
 use super::sink::FileSink;
 use crate::media::Reporter;
 use crate::media::actor::Failure;
@@ -84,6 +85,7 @@ impl Segment {
         let muxer = make("mp4mux")?;
         muxer.set_property("fragment-duration", 500_u32);
         muxer.set_property_from_str("fragment-mode", "first-moov-then-finalise");
+        forgotten::give_back(&muxer);
         // Without room for more than one buffer a track, the muxer and its two feeders would wake each other for each.
         muxer.set_property("latency", ROOM.nseconds());
         let sink = FileSink::new(file, ledger.clone());
