@@ -31,7 +31,7 @@ fn fault(value: &Value, schema: &Value, all: &Value) -> Option<String> {
     let kinds = match &schema["type"] {
         Value::String(kind) => vec![kind.as_str()],
         Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).collect(),
-        _ => return None,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => return None,
     };
     let is = |kind: &&str| match *kind {
         "null" => value.is_null(),
