@@ -108,6 +108,7 @@ fn goal() -> Wanted {
         encodes: plan.grants.into_iter().map(encode).collect(),
         recordings: BTreeMap::new(),
         legs: BTreeMap::new(),
+        no_snapshots: false,
     }
 }
 

@@ -6,6 +6,7 @@ mod machine;
 use serde::Serialize;
 
 use crate::config::Config;
+use crate::crashes::Part;
 use crate::device::Encoders;
 use crate::time::Trust;
 use crate::usb::Load;
@@ -18,9 +19,6 @@ const DISK_RESERVE: f64 = 4.0;
 const SLOW_SYNC_MS: u64 = 500;
 /// Recording time below which a show may not fit any more.
 const SHORT_MINUTES: u64 = 240;
-/// Encoders that use the processor.
-const SOFTWARE: [&str; 2] = ["x264enc", "openh264enc"];
-
 /// How a machine is.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Facts {
@@ -39,6 +37,8 @@ pub struct Facts {
     pub machine: Machine,
     /// What cameras will reserve of their USB buses.
     pub buses: Vec<Load>,
+    /// What the box leaves out because it crashed there.
+    pub left_out: Vec<Part>,
 }
 
 /// The file system of the recordings.
@@ -97,6 +97,7 @@ pub fn findings(config: &Config, facts: &Facts) -> Vec<Finding> {
     found.extend(devices(facts));
     found.extend(machine::findings(&facts.machine));
     found.extend(facts.buses.iter().map(bus));
+    found.extend(facts.left_out.iter().map(left_out));
     found.sort_by_key(|finding| std::cmp::Reverse(finding.level));
     found
 }
@@ -127,7 +128,7 @@ fn encoders(facts: &Facts) -> Finding {
         return Finding::wrong("encoders", format!("no encoder works{skipped}"), remedy);
     };
     let text = format!("{} encodes on this {}{skipped}", best.element, encoders.board);
-    if SOFTWARE.contains(&best.element.as_str()) && encoders.board != "generic-x86" {
+    if !best.hardware && encoders.board != "generic-x86" {
         let remedy = "install the board's encoder driver, and let its user into its devices' groups";
         return Finding::risk("encoders", format!("{text}: by the processor alone"), remedy);
     }
@@ -196,6 +197,12 @@ fn bus(load: &Load) -> Finding {
     }
 }
 
+fn left_out(part: &Part) -> Finding {
+    let text = format!("{part} is left out: the box crashed in it again and again");
+    let remedy = "look at the log for what crashed, mend or replace it, then `cuebox ctl restart`";
+    Finding::wrong("crashes", text, remedy)
+}
+
 fn devices(facts: &Facts) -> Vec<Finding> {
     let closed = facts.closed.iter().map(|(device, why)| {
         let remedy = "let the service's user into the device's group, then start the service anew";
@@ -236,6 +243,7 @@ mod tests {
             empty_ports: Vec::new(),
             machine: Machine { watchdog: true, ..Machine::default() },
             buses: Vec::new(),
+            left_out: Vec::new(),
         }
     }
 
@@ -257,7 +265,8 @@ mod tests {
             bus: "usb-a".to_owned(),
             cameras: (["usb-a-1", "usb-a-2"].map(Port::new)).into_iter().zip(bytes).collect(),
         };
-        let table: [(&str, Level, Change<'_>); 12] = [
+        let table: [(&str, Level, Change<'_>); 13] = [
+            ("crashes", Level::Wrong, &|facts| facts.left_out = vec![Part::Snapshots]),
             ("usb_bus", Level::Wrong, &|facts| facts.buses = vec![load([3_174, 3_186])]),
             ("usb_bus", Level::Risk, &|facts| facts.buses = vec![load([1_600, 1_600])]),
             ("config", Level::Wrong, &|facts| facts.config_problem = Some("line 3".to_owned())),

@@ -20,6 +20,7 @@
 //! | [`device`] | what a shell tells of a camera or an encoder |
 //! | [`mqtt`] | topics and payloads: what comes in, what goes out when |
 //! | [`retime`] | which frame of the grid a picture of a source gets |
+//! | [`crashes`] | what is left out of a box that crashed in it again and again |
 //! | [`settings`] | what operators set and find again after a restart |
 //! | [`status`] | what every surface shows |
 //! | [`panel`] | what the keys of panels mean, and when a panel counts as there |
@@ -35,6 +36,7 @@ pub mod camera_controls;
 pub mod capture_mode;
 pub mod command;
 pub mod config;
+pub mod crashes;
 pub mod credentials;
 pub mod device;
 pub mod director;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use cuebox_core::command::{Answer, Origin};
 use cuebox_core::config::patch::Patch;
+use cuebox_core::crashes::mark_of;
 use cuebox_core::director::{Director, Effect, Event, Fact, Job, Report, VaultFact, VaultOp, Wanted};
 use cuebox_core::document::Snapshot;
 use cuebox_core::ids::{CommandId, Epoch, Ticket};
@@ -20,6 +21,7 @@ use super::journal::Keeper;
 use super::wiring::{Surfaces, now};
 use super::{Change, Ended, Reload, RunError, fault};
 use crate::media::Media;
+use crate::supervise::crash::{CrashRecord, busy_with};
 use crate::supervise::service::ServiceManager;
 use crate::vault::VaultHandle;
 
@@ -49,6 +51,7 @@ pub struct Cycle {
     pub free_bytes: u64,
     pub ending: Option<Ended>,
     pub order: Order,
+    pub crashes: CrashRecord,
 }
 
 /// A command that wrote into the timeline is durable when the timeline is, then the journal. What comes after it waits
@@ -59,6 +62,11 @@ pub struct Order {
     noted: bool,
     /// Tickets that the vault has, and the journal gets next.
     first: BTreeSet<Ticket>,
+}
+
+/// The mark of what an event is about, should its handling end the process.
+fn subject(event: &Event) -> String {
+    if let Event::Media { job, .. } = event { mark_of(job) } else { "loop".to_owned() }
 }
 
 enum Woken {
@@ -79,6 +87,9 @@ impl Cycle {
                 Ok(ended)
             }
             Err(error) => {
+                if matches!(error, RunError::Director { .. }) {
+                    self.crashes.broke();
+                }
                 self.journal.stop(STOP_LIMIT);
                 Err(error)
             }
@@ -147,6 +158,7 @@ impl Cycle {
             tracing::info!("first frame of the program");
             self.service.ready();
         }
+        busy_with(&subject(&event));
         self.journal.before(at, &event);
         let director = &mut self.director;
         let faults = self.faults;
@@ -271,6 +283,7 @@ impl Cycle {
     }
 
     fn show_gauges(&mut self) {
+        self.crashes.goes_on(now());
         let mut gauges = self.media.gauges();
         gauges.free_bytes = self.free_bytes;
         gauges.panels = self.surfaces.panels.gauges();
@@ -296,7 +309,7 @@ impl Cycle {
 
     /// After the director has nothing left to wait for.
     async fn finish(self) {
-        let Self { media, vault, journal, surfaces, banner, mut events, .. } = self;
+        let Self { media, vault, journal, surfaces, banner, mut events, crashes, .. } = self;
         surfaces.shutdown().await;
         let stopped = tokio::task::spawn_blocking(move || {
             if let Ok(media) = Arc::try_unwrap(media) {
@@ -306,6 +319,7 @@ impl Cycle {
             journal.stop(Duration::from_millis(500));
         });
         let _ = stopped.await;
+        drop(crashes);
         banner.ended();
         while let Ok(event) = events.try_recv() {
             if let Event::Vault(VaultFact::PersistFailed { why, .. }) = event {

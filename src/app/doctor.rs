@@ -9,7 +9,7 @@ use cuebox_core::ids::Port;
 use cuebox_core::usb;
 use serde_json::{Value, json};
 
-use crate::supervise::{board, clock, doctor, machine};
+use crate::supervise::{board, clock, crash, doctor, machine};
 use crate::{devices, media};
 
 /// Everything that was looked at, what is wrong first. Takes some seconds where encoders have to be tried.
@@ -37,6 +37,7 @@ pub fn examine(config: &Config, config_problem: Option<String>) -> Vec<Finding> 
         empty_ports,
         machine: machine::read(Path::new("/")),
         buses: usb::loads(config, &plugged.cameras, &plugged.usb),
+        left_out: crash::recorded(config).left_out().cloned().collect(),
     };
     findings(config, &facts)
 }

@@ -12,6 +12,7 @@ use cuebox_core::time::Mono;
 use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::mounts::Place;
 use crate::supervise::journal::{JournalWriter, newest};
 
 /// Bytes of the lines that are told at once, and of one of them: an answer has to go through a broker.
@@ -64,15 +65,16 @@ pub struct Keeper {
 
 impl Keeper {
     pub fn start(
-        data_dir: &Path,
+        data_dir: Place,
         director: &Director,
         now: Mono,
         events: UnboundedSender<Event>,
     ) -> std::io::Result<Self> {
+        let folder = data_dir.folder().join("journal");
         let mut writer = JournalWriter::start(data_dir, FILES, events)?;
         let mut journal = Journal::default();
         writer.start_file(journal.open(director, now));
-        Ok(Self { journal, writer, folder: data_dir.join("journal") })
+        Ok(Self { journal, writer, folder })
     }
 
     /// Before the director acts on the event.

@@ -6,6 +6,7 @@
 //! | when this breaks | then |
 //! |---|---|
 //! | a leaf shell (console, devices, one pipeline) panics | it is started again in place, and the director is told |
+//! | a library ends the process three times in a minute, in one part | the next start leaves that part out and says so |
 //! | the director panics | the journal is made durable, the process ends, the next start recovers |
 //! | the loop stands still | the service manager's watchdog is not fed any more: it ends the process and starts it again |
 //! | the disk | facts, never errors: the show goes on without it |

@@ -38,6 +38,7 @@ impl Shows {
         let config = VaultConfig {
             data_dir: data_dir.to_owned(),
             second_dir: None,
+            require_mount: false,
             box_id: box_id.to_owned(),
             boot: boot_id().unwrap_or_default(),
         };

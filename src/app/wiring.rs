@@ -7,11 +7,13 @@ use std::time::Duration;
 use cuebox_core::board::Board;
 use cuebox_core::command::{Answer, Envelope, Origin};
 use cuebox_core::config::HttpConfig;
+use cuebox_core::crashes::{Crashes, Part};
 use cuebox_core::director::{Director, Event};
 use cuebox_core::document::{Life, Snapshot};
 use cuebox_core::edid::Preferred;
 use cuebox_core::grid::Grid;
 use cuebox_core::ids::{CommandId, ShowId, Track};
+use cuebox_core::panel::PanelConfig;
 use cuebox_core::status::Gauges;
 use cuebox_core::time::Mono;
 use rustix::time::{ClockId, clock_gettime};
@@ -26,9 +28,11 @@ use super::{Job, RunError, fault};
 use crate::console::{Answers, Console, ConsoleHandle, Deps, Shows, SubmitError};
 use crate::devices::{self, DeviceWatch};
 use crate::media::{self, Media, timing::ShowFormat};
+use crate::mounts::Place;
 use crate::panel::{self, Panels};
 use crate::platform::Platform;
 use crate::remote::{self, Remote};
+use crate::supervise::crash::CrashRecord;
 use crate::supervise::service::ServiceManager;
 use crate::supervise::{board, clock};
 use crate::vault::{VaultConfig, VaultHandle, VaultReader, boot_id};
@@ -55,6 +59,7 @@ pub fn start(job: Job) -> Result<Cycle, RunError> {
     let boot = boot_id().unwrap_or_default();
     let vault_config = VaultConfig {
         data_dir: data_dir.clone(),
+        require_mount: config.record.require_mount,
         second_dir: config.record.second_dir.clone().map(PathBuf::from),
         box_id: config.box_id.clone(),
         boot: boot.clone(),
@@ -71,22 +76,28 @@ pub fn start(job: Job) -> Result<Cycle, RunError> {
     let format = ShowFormat { width: program.width, height: program.height, grid: Grid::new(program.fps) };
     let credentials = Arc::new(Platform::start(Handle::current(), &config.box_id, clock::read));
     let media = Arc::new(Media::start(format, data_dir.clone(), credentials, sender.clone())?);
-    probe_encoders(data_dir.clone(), sender.clone())?;
+    let place = Place::new(data_dir.clone(), config.record.require_mount);
+    probe_encoders(place.clone(), sender.clone())?;
     let devices = devices::watch(sender.clone(), Preferred::for_show(program.fps))?;
 
+    let crashes = CrashRecord::begin(&boot, now(), &config);
     let mut director = Director::new(config.clone(), seed(), started);
     let before = journal::process_before(&data_dir);
     if let Some(settings) = before.settings {
         director.restore(settings);
     }
     director.remember(before.commands);
+    leave_out(&mut director, crashes.crashes());
     let shown = Arc::new(director.status());
     let (snapshots, newest) = watch::channel(Snapshot { status: shown.clone(), gauges: Arc::new(Gauges::default()) });
-    let journal = Keeper::start(&data_dir, &director, started, sender.clone()).map_err(RunError::Runtime)?;
+    let journal = Keeper::start(place, &director, started, sender.clone()).map_err(RunError::Runtime)?;
     let life = Life { boot: uuid::Uuid::now_v7().to_string(), version: env!("CARGO_PKG_VERSION").to_owned(), started };
     let faults = fault::allowed();
     let answers = Answers::default();
-    let panels = Panels::start(&config.panel, &panel_deps(newest.clone(), &sender));
+    let has_surfaces = !crashes.crashes().left_out().any(|part| *part == Part::Surfaces);
+    let no_panels = PanelConfig::default();
+    let panels = if has_surfaces { &config.panel } else { &no_panels };
+    let panels = Panels::start(panels, &panel_deps(newest.clone(), &sender));
     let deps = Deps {
         life,
         clock: if faults { fault::clock } else { now },
@@ -97,8 +108,8 @@ pub fn start(job: Job) -> Result<Cycle, RunError> {
         shows: Arc::new(Recorded(vault.reader())),
     };
     let console = Some(Console::start(&config.http, deps.clone())?);
-    let remote =
-        config.mqtt.clone().map(|mqtt| Remote::start(mqtt, remote_deps(&config.box_id, &deps, sender.clone())));
+    let mqtt = config.mqtt.clone().filter(|_| has_surfaces);
+    let remote = mqtt.map(|mqtt| Remote::start(mqtt, remote_deps(&config.box_id, &deps, sender.clone())));
     let surfaces = Surfaces { http: config.http.clone(), deps, console, answers, panels, remote, _devices: devices };
     let banner = Banner::new(&config, job.file);
     Ok(Cycle {
@@ -120,7 +131,20 @@ pub fn start(job: Job) -> Result<Cycle, RunError> {
         free_bytes: 0,
         ending: None,
         order: Order::default(),
+        crashes,
     })
+}
+
+/// What the box crashed in again and again is not started.
+fn leave_out(director: &mut Director, crashes: &Crashes) {
+    for part in crashes.left_out() {
+        tracing::error!("{part} is left out: the box crashed in it again and again");
+    }
+    director.leave_out(crashes.left_out().cloned());
+    if let Some(marks) = crashes.unexplained() {
+        tracing::error!(marks, "the box crashes again and again, and there is nothing to leave out");
+        director.crashes_unexplained(marks);
+    }
 }
 
 /// Surfaces that can be started again while the show goes on.
@@ -211,11 +235,11 @@ fn picture(media: Arc<Media>) -> Arc<dyn Fn(Track) -> Option<Arc<[u8]>> + Send +
 }
 
 /// Takes up to some seconds with a driver that hangs, so it has a thread of its own.
-fn probe_encoders(data_dir: PathBuf, sender: mpsc::UnboundedSender<Event>) -> Result<(), RunError> {
+fn probe_encoders(data_dir: Place, sender: mpsc::UnboundedSender<Event>) -> Result<(), RunError> {
     let board = Board::detect(&board::machine())?;
     let probe = move || {
-        let encoders =
-            media::encode::probe(&board.id, board.encoder_candidates(), Some(&data_dir.join("encoders.json")));
+        let cache = data_dir.is_there().then(|| data_dir.folder().join("encoders.json"));
+        let encoders = media::encode::probe(&board.id, board.encoder_candidates(), cache.as_deref());
         let _ = sender.send(Event::EncodersProbed(encoders));
     };
     std::thread::Builder::new().name("probe".to_owned()).spawn(probe).map_err(RunError::Runtime)?;

@@ -5,10 +5,13 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
+use cuebox_core::crashes;
 use cuebox_core::director::{ErrorClass, Fact, Job};
 use cuebox_core::ids::Epoch;
 use gst::prelude::*;
 
+use super::encode::encoders;
+use super::names::Name;
 use super::plan::Wish;
 use super::{Context, Reporter, bus};
 
@@ -113,7 +116,7 @@ impl Actor {
         let (letters, inbox) = channel();
         let mailbox = Mailbox(letters.clone());
         let (context, own) = (context.clone(), reporter.clone());
-        std::thread::Builder::new().name(thread_name(reporter.job())).spawn(move || {
+        std::thread::Builder::new().name(thread_name(&wish)).spawn(move || {
             let life = AssertUnwindSafe(|| live(&context, &wish, &own, &mailbox, &inbox));
             match std::panic::catch_unwind(life) {
                 Ok(Ok(())) => {}
@@ -140,15 +143,16 @@ impl Actor {
     }
 }
 
-/// Linux shows 15 bytes of a thread's name.
-fn thread_name(job: &Job) -> String {
-    match job {
-        Job::Capture(slot) => format!("capture-{slot}"),
-        Job::Sound(slot) => format!("sound-{slot}"),
-        Job::Program => "program".to_owned(),
-        Job::Encode(job) => format!("enc-{job}"),
-        Job::Record(track) => format!("rec-{}", track.folder()),
-        Job::Leg(leg) => format!("leg-{leg}"),
+/// What uses the board's encoder is told from what uses the processor.
+fn thread_name(wish: &Wish) -> String {
+    match wish {
+        Wish::Encode(job, encode) if encoders::is_hardware(&encode.grant.element) => format!("hw-{job}"),
+        Wish::Encode(..)
+        | Wish::Capture(..)
+        | Wish::Sound(..)
+        | Wish::Program(_)
+        | Wish::Record(..)
+        | Wish::Leg(..) => crashes::mark_of(&wish.job()),
     }
 }
 
@@ -163,8 +167,9 @@ fn live(
     let pipeline = part.pipeline().clone();
     context.timing.apply(&pipeline);
     let bus = pipeline.bus().ok_or_else(|| Failure::internal("a pipeline without a bus"))?;
-    let letters = mailbox.0.clone();
+    let (letters, name) = (mailbox.0.clone(), Name::of_this_thread());
     bus.set_sync_handler(move |_, message| {
+        name.give(message);
         let _ = letters.send(Letter::Bus(message.clone()));
         gst::BusSyncReply::Drop
     });

@@ -81,6 +81,7 @@ impl Media {
     }
 
     pub fn want(&self, wanted: Arc<Wanted>) {
+        self.preview.turn(wanted.no_snapshots);
         let _ = self.orders.send(Order::Want(wanted));
     }
 

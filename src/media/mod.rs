@@ -9,6 +9,7 @@
 //! | [`graph`] | owner thread: compares wanted with real, executes the difference |
 //! | [`plan`] | that comparison, pure |
 //! | [`actor`] | one thread per pipeline: builds it, plays it, hears its bus, ends it within a deadline |
+//! | [`names`] | which part a thread works for |
 //! | [`memory`] | what ended pipelines leave |
 //! | [`links`] | named meeting places of pipelines: who produces, who consumes, what was dropped |
 //! | [`repeats`] | which frames stand for a lost picture |
@@ -27,6 +28,7 @@ pub mod encode;
 pub mod graph;
 pub mod links;
 pub mod memory;
+mod names;
 pub mod picture;
 pub mod plan;
 pub mod preview;

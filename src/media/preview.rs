@@ -5,6 +5,7 @@
 //! once in two seconds. Nothing on the pictures' way waits for it. A link that nobody produces has no picture.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ use cuebox_core::ids::SlotId;
 use gst::prelude::*;
 
 use super::links::{Link, Links};
+use super::names;
 
 /// A picture is shown for so long.
 const EVERY: Duration = Duration::from_secs(2);
@@ -42,6 +44,7 @@ struct Ask {
 pub struct Preview {
     links: Links,
     newest: Newest,
+    off: AtomicBool,
     asks: Option<Sender<Ask>>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
@@ -53,14 +56,14 @@ impl Preview {
         let (shown, from) = (newest.clone(), links.clone());
         let thread =
             std::thread::Builder::new().name("preview".to_owned()).spawn(move || run(&from, &shown, &inbox))?;
-        Ok(Self { links, newest, asks: Some(asks), thread: Some(thread) })
+        Ok(Self { links, newest, off: AtomicBool::new(false), asks: Some(asks), thread: Some(thread) })
     }
 
     /// A JPEG of a slot, or of the program, not older than two seconds. Blocks while it is made: milliseconds, and a
     /// second when the machine stands still.
     pub fn newest(&self, slot: Option<SlotId>) -> Option<Arc<[u8]>> {
         let link = slot.map_or(Link::ProgramPicture, Link::SlotPicture);
-        if !self.links.is_produced(link) {
+        if self.off.load(Ordering::Relaxed) || !self.links.is_produced(link) {
             locked(&self.newest).remove(&link);
             return None;
         }
@@ -76,6 +79,11 @@ impl Preview {
     /// Takes a picture of the slot now.
     pub fn take(&self, slot: SlotId) {
         self.ask(Ask { link: Link::SlotPicture(slot), now: true, done: None });
+    }
+
+    /// While it is off there are no pictures.
+    pub fn turn(&self, off: bool) {
+        self.off.store(off, Ordering::Relaxed);
     }
 
     fn ask(&self, ask: Ask) {
@@ -155,6 +163,7 @@ impl Bench {
         let all = [source.upcast_ref(), &scale, &small, &encoder, sink.upcast_ref()];
         pipeline.add_many(all)?;
         gst::Element::link_many(all)?;
+        names::pass_on(&pipeline);
         let bench = Self { caps: caps.clone(), pipeline, source, sink };
         let failed = |_| gst::glib::bool_error!("the snapshot pipeline does not start");
         bench.pipeline.set_state(gst::State::Playing).map_err(failed)?;

@@ -27,6 +27,7 @@ use cuebox_core::director::{Event, VaultFact};
 use cuebox_core::ids::Ticket;
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::mounts::Place;
 use crate::threads::Running;
 
 /// Longest that a line waits to be synced.
@@ -79,12 +80,13 @@ impl JournalWriter {
     ///
     /// # Errors
     /// When no thread can be started.
-    pub fn start(data_dir: &Path, keep: usize, facts: UnboundedSender<Event>) -> io::Result<Self> {
+    pub fn start(data_dir: Place, keep: usize, facts: UnboundedSender<Event>) -> io::Result<Self> {
         let (queue, waiting) = sync_channel(QUEUE);
         let shared = Arc::new(Shared::default());
         shared.broken.store(true, Ordering::Release);
         "it was not begun".clone_into(&mut shared.why.lock().unwrap_or_else(PoisonError::into_inner));
-        let files = Files { folder: data_dir.join("journal"), keep: keep.max(1), open: None };
+        let folder = data_dir.folder().join("journal");
+        let files = Files { data_dir, folder, keep: keep.max(1), open: None };
         let mut writer = Writer { files, shared: shared.clone(), facts: facts.clone(), tickets: Vec::new() };
         let thread = Running::start("journal", move || writer.run(&waiting))?;
         Ok(Self { queue, facts, shared, last_try: None, thread })
@@ -238,6 +240,7 @@ fn tell(facts: &UnboundedSender<Event>, fact: VaultFact) {
 }
 
 struct Files {
+    data_dir: Place,
     folder: PathBuf,
     keep: usize,
     /// `None`: broken, lines are dropped until the next snapshot.
@@ -255,7 +258,11 @@ impl Files {
     fn begin(&mut self, snapshot: &str) -> io::Result<()> {
         self.sync()?;
         self.open = None;
+        if !self.data_dir.is_there() {
+            return Err(io::Error::other("its disk is not there"));
+        }
         fs::create_dir_all(&self.folder)?;
+        self.data_dir.used();
         let before = numbered(&self.folder)?;
         if let Some(newest) = before.values().next_back() {
             cut_torn_line(newest)?;

@@ -6,7 +6,6 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
@@ -150,13 +149,6 @@ pub fn temporary_of(path: &Path) -> PathBuf {
 
 fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// Whether a folder, or what is there of the way to it, lies on another file system than the machine's root.
-pub fn is_apart(path: &Path) -> bool {
-    let device = |path: &Path| fs::metadata(path).ok().map(|metadata| metadata.dev());
-    let nearest = path.ancestors().find_map(device);
-    nearest.is_some() && nearest != device(Path::new("/"))
 }
 
 /// Free and total bytes of the file system that holds `path`; free for us, without what is reserved for root.

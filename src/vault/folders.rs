@@ -8,24 +8,23 @@
 //! A show that moved lies on both. At a start what they say of it is put together: it is over when either says so, and
 //! goes on behind the last frame and number of both.
 //!
-//! Invariant: a folder that lay on a disk of its own is used only while that disk is there.
+//! Invariant: a folder that belongs on a disk of its own is used only while that disk is there.
 
 use std::collections::BTreeSet;
 
 use cuebox_core::director::{FoundShow, VaultOp};
 use cuebox_core::ids::ShowId;
 
-use super::disk;
 use super::layout::Layout;
 use super::lock::LockError;
 use super::recovery::Recovery;
 use super::store::{Owner, Store, StoreError};
 use super::witness::Witness;
+use crate::mounts::Place;
 
 struct Folder {
     layout: Layout,
-    /// It lies on a disk of its own; `None` before it was opened.
-    own_disk: Option<bool>,
+    place: Place,
 }
 
 pub struct Folders {
@@ -45,8 +44,9 @@ pub struct OpenedFolder {
 }
 
 impl Folders {
-    pub fn new(first: Layout, second: Option<Layout>) -> Self {
-        let folder = |layout| Folder { layout, own_disk: None };
+    /// `require_mount`: both have to lie on disks of their own.
+    pub fn new(first: Layout, second: Option<Layout>, require_mount: bool) -> Self {
+        let folder = |layout: Layout| Folder { place: Place::new(layout.root(), require_mount), layout };
         Self { first: folder(first), second: second.map(folder), on_second: false, prefers_second: false }
     }
 
@@ -125,12 +125,11 @@ impl Folders {
 
 impl Folder {
     fn open(&mut self, owner: &Owner, running: &BTreeSet<ShowId>) -> Result<(Store, Recovery), StoreError> {
-        let root = self.layout.root().to_owned();
-        if self.own_disk == Some(true) && !disk::is_apart(&root) {
-            return Err(StoreError::NoDisk(root));
+        if !self.place.is_there() {
+            return Err(StoreError::NoDisk(self.layout.root().to_owned()));
         }
         let opened = Store::open(self.layout.clone(), owner.clone(), running, Witness::silent())?;
-        self.own_disk.get_or_insert_with(|| disk::is_apart(&root));
+        self.place.used();
         Ok(opened)
     }
 }

@@ -2,6 +2,8 @@
 //! power cut). It is a copy that makes finding things fast; the files and the manifests beside them are the truth,
 //! and a damaged index is put aside and built again from them.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use cuebox_core::director::NewShow;
@@ -65,9 +67,29 @@ impl IndexError {
     }
 }
 
+/// Statements are ours and do not change: one that is refused as nonsense, or a row that has other columns or kinds of
+/// values than it was written with, has met a damaged layout.
 fn damages(error: &rusqlite::Error) -> bool {
-    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
-    matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase, Unknown};
+    match error.sqlite_error_code() {
+        Some(code) => matches!(code, DatabaseCorrupt | NotADatabase | Unknown),
+        None => matches!(
+            error,
+            rusqlite::Error::InvalidColumnName(_)
+                | rusqlite::Error::InvalidColumnIndex(_)
+                | rusqlite::Error::InvalidColumnType(..)
+                | rusqlite::Error::FromSqlConversionFailure(..)
+                | rusqlite::Error::IntegralValueOutOfRange(..)
+                | rusqlite::Error::Utf8Error(..)
+        ),
+    }
+}
+
+/// SQLite takes a file of a format that it does not know for one that may only be read.
+fn is_of_another_format(path: &Path) -> bool {
+    let mut head = [0; 20];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut head));
+    read.is_ok() && !matches!(head, [.., 1 | 2, 1 | 2])
 }
 
 trait Saying<T> {
@@ -114,12 +136,7 @@ impl Index {
     pub fn open(path: &Path, disk: &Disk, witness: Witness) -> std::result::Result<(Self, Opened), OpenError> {
         let (index, opened) = match Self::connect(path, witness.clone()) {
             Ok(found) => found,
-            Err(trouble) if trouble.damage => {
-                let aside = put_aside(path, disk)?;
-                let said = format!("the index was damaged ({}); it is put aside as {aside}", trouble.source);
-                let (index, _) = Self::connect(path, witness).map_err(Trouble::into_error)?;
-                (index, Opened::Damaged { said })
-            }
+            Err(trouble) if trouble.damage => return Self::replace(path, disk, witness, &trouble.source.to_string()),
             Err(trouble) => return Err(trouble.into_error().into()),
         };
         if opened != Opened::Found {
@@ -128,10 +145,30 @@ impl Index {
         Ok((index, opened))
     }
 
+    /// An empty one in place of one that is damaged, which is put aside.
+    ///
+    /// # Errors
+    /// As [`Index::open`].
+    pub fn replace(
+        path: &Path,
+        disk: &Disk,
+        witness: Witness,
+        why: &str,
+    ) -> std::result::Result<(Self, Opened), OpenError> {
+        let aside = put_aside(path, disk)?;
+        let said = format!("the index was damaged ({why}); it is put aside as {aside}");
+        let (index, _) = Self::connect(path, witness).map_err(Trouble::into_error)?;
+        disk.sync_dir(path.parent().unwrap_or(Path::new(".")))?;
+        Ok((index, Opened::Damaged { said }))
+    }
+
     fn connect(path: &Path, witness: Witness) -> std::result::Result<(Self, Opened), Trouble> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)?;
         prepare(&connection)?;
+        if is_of_another_format(path) {
+            return Err(Trouble::damage("its format is another"));
+        }
         let verdict: String = connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
         if verdict != "ok" {
             return Err(Trouble::damage(&verdict));

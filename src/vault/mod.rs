@@ -92,6 +92,8 @@ pub struct VaultConfig {
     pub data_dir: PathBuf,
     /// Used while `data_dir` cannot be.
     pub second_dir: Option<PathBuf>,
+    /// Both have to lie on disks of their own.
+    pub require_mount: bool,
     /// Given to recordings whose show is not known any more.
     pub box_id: String,
     /// Names this run of the machine; see [`boot_id`].
@@ -126,7 +128,11 @@ impl VaultHandle {
     /// [`VaultError::Locked`] when another process uses the folder.
     pub fn open(config: VaultConfig, facts: UnboundedSender<Event>) -> Result<(Self, Recovery), VaultError> {
         let (queue, waiting) = sync_channel(QUEUE);
-        let folders = Folders::new(Layout::new(config.data_dir.clone()), config.second_dir.clone().map(Layout::new));
+        let folders = Folders::new(
+            Layout::new(config.data_dir.clone()),
+            config.second_dir.clone().map(Layout::new),
+            config.require_mount,
+        );
         let owner = Owner { box_id: config.box_id, boot: config.boot };
         let mut worker = Worker::new(folders, owner, facts.clone(), queue.clone());
         let recovery = worker.open().map_err(|pid| VaultError::Locked { data_dir: config.data_dir.clone(), pid })?;

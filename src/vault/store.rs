@@ -112,13 +112,24 @@ impl Store {
         disk.make_dir(layout.root())?;
         let lock = Lock::take(&layout.lock())?;
         disk.make_dir(&layout.shows())?;
-        let (index, opened) = Index::open(&layout.index(), &disk, witness)?;
+        let any_show = recovery::any_show(&layout)?;
+        let (mut index, mut opened) = Index::open(&layout.index(), &disk, witness.clone())?;
+        let mut recovered = recovery::recover(&layout, &disk, &index, &owner, running);
+        if let Err(error) = &recovered
+            && error.is_index_damage()
+        {
+            // What opened well may still hold rows that cannot be read.
+            let why = error.to_string();
+            drop(index);
+            (index, opened) = Index::replace(&layout.index(), &disk, witness, &why)?;
+            recovered = recovery::recover(&layout, &disk, &index, &owner, running);
+        }
+        let mut recovery = recovered?;
         let rebuilt = match opened {
             Opened::Found => None,
-            Opened::Made => recovery::any_show(&layout)?.then(|| "the index was gone".to_owned()),
+            Opened::Made => any_show.then(|| "the index was gone".to_owned()),
             Opened::Damaged { said } => Some(said),
         };
-        let mut recovery = recovery::recover(&layout, &disk, &index, &owner, running)?;
         if let Some(why) = &rebuilt {
             recovery.notes.insert(0, format!("{why}; it was built again from the recordings"));
         }

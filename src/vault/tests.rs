@@ -29,8 +29,13 @@ impl Box {
 
     fn start_with(data_dir: impl Into<PathBuf>, second_dir: Option<PathBuf>) -> Result<Self, VaultError> {
         let (facts, events) = unbounded_channel();
-        let config =
-            VaultConfig { data_dir: data_dir.into(), second_dir, box_id: "hall-1".into(), boot: boot_id().unwrap() };
+        let config = VaultConfig {
+            data_dir: data_dir.into(),
+            second_dir,
+            require_mount: false,
+            box_id: "hall-1".into(),
+            boot: boot_id().unwrap(),
+        };
         let (handle, _) = VaultHandle::open(config, facts)?;
         Ok(Self { handle, events })
     }
@@ -283,6 +288,7 @@ fn a_killed_box_lets_go_of_its_folder_and_the_next_one_recovers_the_show() {
     let config = VaultConfig {
         data_dir: folder.path().into(),
         second_dir: None,
+        require_mount: false,
         box_id: "hall-1".into(),
         boot: boot_id().unwrap(),
     };

@@ -13,6 +13,8 @@
 
 mod bad_input;
 mod control;
+mod crashes;
+mod disk;
 mod faults;
 mod frames;
 mod harness;

@@ -63,6 +63,7 @@ impl Default for RecordConfig {
             slots: true,
             segment: Duration::from_secs(10 * 60),
             second_dir: None,
+            require_mount: false,
             keep_free_bytes: 2_000_000_000,
             when_full: WhenFull::Oldest,
         }

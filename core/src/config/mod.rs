@@ -118,6 +118,9 @@ pub struct RecordConfig {
     pub segment: Duration,
     /// Where recordings go while `data_dir` cannot be written.
     pub second_dir: Option<String>,
+    /// `data_dir` and `second_dir` have to lie on disks of their own.
+    #[serde(default)]
+    pub require_mount: bool,
     pub keep_free_bytes: u64,
     pub when_full: WhenFull,
 }

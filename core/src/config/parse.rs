@@ -254,6 +254,7 @@ fn read_record(walk: &mut Walk<'_>, mut section: Section<'_>, record: &mut Recor
     set(&mut record.slots, section.read(walk, "slots", Walk::boolean));
     let minutes = section.read(walk, "segment_minutes", |walk, item| walk.number(item, 0.05..=240.0, " min"));
     set(&mut record.segment, minutes.map(|minutes| Duration::from_secs_f64(minutes * 60.0)));
+    set(&mut record.require_mount, section.read(walk, "require_mount", Walk::boolean));
     record.second_dir = section.read(walk, "second_dir", Walk::path);
     set(
         &mut record.keep_free_bytes,

@@ -166,6 +166,9 @@ impl Director {
         if !self.inputs.get(slot).is_some_and(super::input::Slot::is_live) {
             return Err(format!("slot {slot} is not live: {}", self.inputs.why(slot)));
         }
+        if let Some(why) = self.snapshots_off() {
+            return Err(why.to_owned());
+        }
         self.context.effects.push_back(Effect::Snapshot { slot });
         Ok(Done::Nothing)
     }

@@ -17,7 +17,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, LegConfig, LegTarget, LivekitTarget, Publish};
-use crate::device::Encoders;
+use crate::device::{BrokenEncoder, Encoder, Encoders};
 use crate::encode_plan::{Grant, Plan, RateControl, Wishes, plan};
 use crate::ids::{Epoch, SlotId};
 use crate::rate::Limits;
@@ -48,6 +48,9 @@ pub(super) struct Encodes {
     plan: Plan,
     jobs: BTreeMap<EncodeJob, Work>,
     rates: Rates,
+    /// The box crashed in an encoder of the board's: none of them is used.
+    #[serde(default)]
+    software_only: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -66,7 +69,19 @@ enum State {
 }
 
 impl Encodes {
-    pub fn probed(&mut self, encoders: Encoders) {
+    /// No hardware encoder is used from here on.
+    pub const fn bar_hardware(&mut self) {
+        self.software_only = true;
+    }
+
+    pub fn probed(&mut self, mut encoders: Encoders) {
+        if self.software_only {
+            let (barred, working) = encoders.working.into_iter().partition(|encoder| encoder.hardware);
+            encoders.working = working;
+            let why = "left out, because the box crashed in a hardware encoder; a restart tries it again";
+            let broken = |encoder: Encoder| BrokenEncoder { element: encoder.element, why: why.to_owned() };
+            encoders.broken.extend(Vec::into_iter(barred).map(broken));
+        }
         self.encoders = Some(encoders);
         self.planned = None;
     }

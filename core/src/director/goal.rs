@@ -43,6 +43,7 @@ impl Director {
             encodes: self.encodes.wish(),
             recordings: self.recorder.wish(),
             legs: self.uplink.wish(self.shown().as_ref(), &self.published_slots()),
+            no_snapshots: self.snapshots_off().is_some(),
         };
         if goal != self.wanted {
             self.wanted = Wanted { epoch: Epoch(self.wanted.epoch.0 + 1), ..goal };

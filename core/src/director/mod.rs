@@ -13,6 +13,7 @@
 //! | [`library`] | what stays on the disk |
 //! | [`uplink`] | which legs publish |
 //! | [`rates`] | how much the adaptive encodes may make |
+//! | [`left_out`] | what is not started because the box crashed in it |
 //! | [`kept`] | which settings outlive the process |
 //! | [`panels`] | which panels are there, and whether their keys work |
 //! | [`answers`], [`memory`] | that each command is answered once |
@@ -35,6 +36,7 @@ mod field;
 mod goal;
 mod input;
 mod kept;
+mod left_out;
 mod library;
 mod memory;
 mod panels;
@@ -55,6 +57,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::command::Answer;
 use crate::config::Config;
+use crate::crashes::Part;
 use crate::ids::{CommandId, Epoch, SlotId};
 use crate::settings::ShowSettings;
 use crate::status::{MqttStatus, Severity, Status};
@@ -111,6 +114,9 @@ pub struct Director {
     /// Of the show that the process before left open, until it is known whether it goes on.
     #[serde(default)]
     returning: Option<ShowSettings>,
+    /// Parts that the box crashed in again and again.
+    #[serde(default)]
+    left_out: BTreeSet<Part>,
     ending: Option<Ending>,
     wanted: Wanted,
     noticed: bool,
@@ -158,6 +164,7 @@ impl Director {
             start: StartUp::Waiting { found: None },
             configured_names,
             returning: None,
+            left_out: BTreeSet::new(),
             ending: None,
             wanted: Wanted::nothing(),
             noticed: true,
@@ -397,6 +404,7 @@ impl Director {
 
     /// Makes every machine fit to those before it.
     fn follow(&mut self) {
+        self.follow_left_out();
         let (context, config) = (&mut self.context, &self.config);
         self.inputs.follow(context, config);
         let inputs = &self.inputs;
@@ -404,6 +412,7 @@ impl Director {
         let field = inputs.field(context, config, &why);
         self.program.follow(context, &field);
         self.recorder.report(context);
+        self.recorder.spare(left_out::unrecorded(&self.left_out));
         let live = |slot| inputs.get(slot).is_some_and(input::Slot::is_live);
         let halted = self.library.follow(context, &config.record, self.recorder.is_halted());
         self.recorder.halt(halted);

@@ -99,6 +99,7 @@ fn keep_fixed(new: &mut Config, old: &Config) -> Vec<&'static str> {
     keep("box.id", new.box_id != old.box_id);
     keep("box.data_dir", new.data_dir != old.data_dir);
     keep("record.second_dir", new.record.second_dir != old.record.second_dir);
+    keep("record.require_mount", new.record.require_mount != old.record.require_mount);
     keep("program.size", (new.program.width, new.program.height) != (old.program.width, old.program.height));
     keep("program.fps", new.program.fps != old.program.fps);
     keep("program.audio_bitrate", new.program.audio_bitrate_bps != old.program.audio_bitrate_bps);
@@ -108,6 +109,7 @@ fn keep_fixed(new: &mut Config, old: &Config) -> Vec<&'static str> {
     new.box_id.clone_from(&old.box_id);
     new.data_dir.clone_from(&old.data_dir);
     new.record.second_dir.clone_from(&old.record.second_dir);
+    new.record.require_mount = old.record.require_mount;
     new.program.width = old.program.width;
     new.program.height = old.program.height;
     new.program.fps = old.program.fps;

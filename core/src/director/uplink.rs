@@ -32,6 +32,8 @@ use super::wanted::{Leg as Wish, OnAir};
 
 use leg::{Better, Leg, State, Worse};
 
+const BARRED: &str = "left out, because the box crashed in it; `leg enable` tries it again";
+
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Uplink {
     /// The operator wants to stream.
@@ -86,12 +88,24 @@ impl Uplink {
     /// Why it is refused.
     pub fn enable(&mut self, context: &mut Context, name: &LegId, on: bool) -> Result<bool, String> {
         let leg = self.named(name)?;
+        leg.barred &= !on;
         if on && leg.enabled && matches!(leg.state, State::Waiting { .. }) {
             leg.forgive();
             leg.connect(context);
             return Ok(true);
         }
         Ok(std::mem::replace(&mut leg.enabled, on) != on)
+    }
+
+    /// Disables a leg that the box crashed in.
+    pub fn bar(&mut self, name: &LegId) {
+        if let Some(leg) = self.legs.get_mut(name) {
+            (leg.enabled, leg.barred) = (false, true);
+        }
+    }
+
+    pub fn is_barred(&self, name: &LegId) -> bool {
+        self.legs.get(name).is_some_and(|leg| leg.barred)
     }
 
     /// Begins a leg's connection anew; no other leg is touched.
@@ -164,8 +178,9 @@ impl Uplink {
         let mut above = Better::default();
         for (rank, name) in names {
             let Some(leg) = self.legs.get_mut(&name) else { continue };
+            let why_off = if leg.barred { BARRED } else { "disabled" };
             let why_not = match (self.streaming, leg.enabled, encoded) {
-                (_, false, _) => Some("disabled"),
+                (_, false, _) => Some(why_off),
                 (false, true, _) => Some(""),
                 (true, true, false) => Some("no encoder runs for the stream"),
                 (true, true, true) => None,

@@ -27,6 +27,9 @@ pub struct Wanted {
     pub encodes: BTreeMap<EncodeJob, Encode>,
     pub recordings: BTreeMap<Track, Recording>,
     pub legs: BTreeMap<LegId, Leg>,
+    /// No pictures are made for whoever looks at the box.
+    #[serde(default)]
+    pub no_snapshots: bool,
 }
 
 impl Wanted {
@@ -48,6 +51,7 @@ impl Wanted {
             encodes: BTreeMap::new(),
             recordings: BTreeMap::new(),
             legs: BTreeMap::new(),
+            no_snapshots: false,
         }
     }
 }

@@ -1,3 +1,5 @@
+mod described;
+
 use serde_json::{Value, json};
 
 use super::*;

@@ -13,7 +13,7 @@
 
 pub mod aac;
 mod chain;
-mod encoders;
+pub mod encoders;
 mod keys;
 pub mod opus;
 mod pick;

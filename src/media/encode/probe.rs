@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::chain::Chain;
 use super::encoders;
+use crate::media::names;
 use crate::media::timing::{ShowFormat, Timing};
 
 /// One encoder may take this long; a driver that hangs is left behind.
@@ -98,7 +99,7 @@ fn try_one(element: &str) -> Result<(), String> {
     }
     let (done, result) = mpsc::channel();
     std::thread::Builder::new()
-        .name(format!("probe-{element}"))
+        .name(if encoders::is_hardware(element) { "hw-probe" } else { "probe" }.to_owned())
         .spawn(move || {
             let _ = done.send(encode_some(known.element));
         })
@@ -120,6 +121,7 @@ fn encode_some(element: &str) -> Result<(), String> {
     };
     let chain =
         Chain::build(&Timing::new(), &format, &grant, grant.picture(), 1_000_000).map_err(|failure| failure.detail)?;
+    names::pass_on(&chain.pipeline);
     let result = run(&chain);
     let _ = chain.pipeline.set_state(gst::State::Null);
     result

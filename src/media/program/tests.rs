@@ -311,6 +311,7 @@ fn the_graph_starts_and_ends_what_is_wanted() {
         encodes: BTreeMap::new(),
         recordings: BTreeMap::new(),
         legs: BTreeMap::new(),
+        no_snapshots: false,
     };
     media.want(Arc::new(wanted));
     let deadline = Instant::now() + Duration::from_secs(10);

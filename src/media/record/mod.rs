@@ -111,8 +111,8 @@ fn start(
     let outcome = Outcome::default();
     let (finished, done) = channel();
     let (verdict, mailbox) = (outcome.clone(), mailbox.clone());
+    // It and those that it starts bear the actor's name: without one of their own, that of whoever starts them.
     std::thread::Builder::new()
-        .name("segmenter".to_owned())
         .spawn(move || {
             if let Err(failure) = segmenter.run(&inbox) {
                 *verdict.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);

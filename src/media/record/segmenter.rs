@@ -273,7 +273,7 @@ impl Segmenter {
     fn seal(&self, segment: Segment) {
         let (reporter, seals) = (self.reporter.clone(), self.state.seals.clone());
         seals.begin();
-        let sealing = std::thread::Builder::new().name("seal".to_owned()).spawn(move || {
+        let sealing = std::thread::Builder::new().spawn(move || {
             segment.seal(&reporter);
             seals.end();
         });

@@ -28,7 +28,7 @@ impl Drop for TempDir {
 
 fn start(folder: &Path, keep: usize) -> (JournalWriter, UnboundedReceiver<Event>) {
     let (facts, events) = unbounded_channel();
-    (JournalWriter::start(folder, keep, facts).unwrap(), events)
+    (JournalWriter::start(Place::new(folder, false), keep, facts).unwrap(), events)
 }
 
 fn next(events: &mut UnboundedReceiver<Event>) -> VaultFact {

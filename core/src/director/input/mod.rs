@@ -78,6 +78,19 @@ impl Inputs {
         Field { live: self.live(), kept_off, now: context.now, config, why }
     }
 
+    /// Nothing is opened for the slot, or for its sound card.
+    pub fn bar(&mut self, context: &mut Context, slot: SlotId) {
+        if let Some(slot) = self.slots.get_mut(&slot) {
+            slot.bar(context);
+        }
+    }
+
+    pub fn bar_sound(&mut self, slot: SlotId) {
+        if let Some(slot) = self.slots.get_mut(&slot) {
+            slot.sound.bar();
+        }
+    }
+
     /// Somebody asks for this very slot.
     pub fn insist(&mut self, context: &mut Context, slot: SlotId) {
         if let Some(slot) = self.slots.get_mut(&slot) {

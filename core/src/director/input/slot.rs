@@ -14,25 +14,25 @@
 //! A signal in another mode is another camera: Settling, Opening. Unplugging leads to Empty from everywhere. Leaving
 //! Live is immediate, coming back is steady first. Invariants: a
 //! capture is wished exactly in the states that say so, each with an epoch of its own; each state has exactly the
-//! timers that lead out of it.
+//! timers that lead out of it. A slot that is barred stays Empty.
+
+mod opening;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::camera_controls;
-use crate::capture_mode;
 use crate::config::{ProgramConfig, SlotAudio, SlotConfig, Source};
 use crate::device::Camera;
 use crate::director::backoff::{Backoff, Pace};
 use crate::director::context::{Context, News, Silence};
 use crate::director::event::{Fact, Look};
 use crate::director::timers::Reason;
-use crate::director::wanted::{Capture, CaptureSource};
+use crate::director::wanted::Capture;
 use crate::director::words;
 use crate::health::Signs;
 use crate::ids::SlotId;
-use crate::status::{Severity, SlotState};
+use crate::status::SlotState;
 use crate::time::Mono;
 
 use super::measured::{FORGIVES, Flaps, Measured};
@@ -50,6 +50,7 @@ const GIVES_UP: Duration = Duration::from_secs(2);
 /// So many failures in a row make a replugged device wait as well: it is the plug that flaps.
 const FLAPS: u32 = 3;
 const PACE: Pace = Pace::ms(500, 30_000);
+const BARRED: &str = "left out, because the box crashed in it; a restart tries it again";
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(in crate::director) struct Slot {
@@ -70,6 +71,9 @@ pub(in crate::director) struct Slot {
     flaps: Flaps,
     #[serde(default)]
     look: Look,
+    /// Nothing is opened for it: the box crashed in it.
+    #[serde(default)]
+    barred: bool,
 }
 
 /// What a slot must know to open its source.
@@ -95,6 +99,7 @@ impl Slot {
             measured: Measured::default(),
             flaps: Flaps::default(),
             look: Look::default(),
+            barred: false,
         };
         slot.begin(context, setting);
         slot
@@ -148,6 +153,16 @@ impl Slot {
         }
     }
 
+    pub const fn is_barred(&self) -> bool {
+        self.barred
+    }
+
+    /// Nothing is opened for it from here on, until its source is described anew.
+    pub fn bar(&mut self, context: &mut Context) {
+        self.barred = true;
+        self.enter(context, State::Empty, None);
+    }
+
     fn signal_trouble(&self) -> Option<&'static str> {
         self.camera.as_ref()?.signal.trouble()
     }
@@ -155,6 +170,7 @@ impl Slot {
     /// The source's description changed, or the slot is new: from the start.
     pub fn begin(&mut self, context: &mut Context, setting: Setting<'_>) {
         self.backoff.reset();
+        self.barred = false;
         match (&setting.slot.source, &self.camera) {
             (Source::V4l2 { .. }, None) => self.enter(context, State::Empty, Some("nothing is plugged in")),
             (Source::V4l2 { .. }, Some(_)) => self.enter(context, State::Settling, None),
@@ -343,51 +359,6 @@ impl Slot {
         self.sound.follow(context, self.id, None);
     }
 
-    fn open(&mut self, context: &mut Context, setting: Setting<'_>) {
-        let program = setting.program;
-        let show_mfps = u64::from(program.fps) * 1000;
-        let (source, nominal_mfps) = match &setting.slot.source {
-            Source::V4l2 { .. } => {
-                let Some(camera) = &self.camera else {
-                    return self.enter(context, State::Empty, Some("nothing is plugged in"));
-                };
-                let Some(mode) = capture_mode::choose(&camera.modes, program.width, program.height, program.fps) else {
-                    return self.fail(context, "it offers no picture format that the box can use");
-                };
-                let rate = u64::from(mode.rate.numerator) * 1000 / u64::from(mode.rate.denominator.max(1));
-                let controls = self.controls(context, setting);
-                (CaptureSource::V4l2 { node: camera.node.clone(), mode, controls }, rate.min(show_mfps))
-            }
-            Source::Test { marks, tone_hz } => (CaptureSource::Test { marks: *marks, tone_hz: *tone_hz }, show_mfps),
-            Source::File { path, repeat } => (CaptureSource::File { path: path.clone(), repeat: *repeat }, show_mfps),
-            Source::Network { url } => (CaptureSource::Network { url: url.clone() }, show_mfps),
-        };
-        self.capture = Some(Capture { epoch: context.new_epoch(), name: setting.slot.name.clone(), source });
-        self.total = 0;
-        self.measured = Measured { nominal_mfps, ..Measured::default() };
-        self.look = Look::default();
-        self.enter(context, State::Opening, None);
-        if let Some(why) = self.signal_trouble() {
-            self.signal_lost(context, why);
-        }
-    }
-
-    /// What the camera is to be set to; what cannot be set is told.
-    fn controls(&self, context: &mut Context, setting: Setting<'_>) -> Vec<(u32, i64)> {
-        let (Some(camera), Source::V4l2 { controls, .. }) = (&self.camera, &setting.slot.source) else {
-            return Vec::new();
-        };
-        let (set, wrong) = camera_controls::resolve(&camera.controls, controls);
-        let about = self.id.to_string();
-        if wrong.is_empty() {
-            context.alerts.clear("camera_control", &about);
-        } else {
-            let text = format!("slot {}, {}: {}", self.id, camera.name, wrong.join("; "));
-            context.alerts.raise(context.now, "camera_control", &about, Severity::Warning, text);
-        }
-        set
-    }
-
     fn signal_found(&mut self, context: &mut Context) {
         if let State::NoSignal { returning, .. } = &mut self.state
             && !*returning
@@ -423,6 +394,7 @@ impl Slot {
     /// The one way into a state: leaves the old one, with its timers, and sets those of the new one.
     fn enter(&mut self, context: &mut Context, state: State, why: Option<&str>) {
         let id = self.id;
+        let (state, why) = if self.barred { (State::Empty, Some(BARRED)) } else { (state, why) };
         for reason in [
             Reason::SlotSettles(id),
             Reason::SlotOpens(id),

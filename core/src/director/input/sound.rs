@@ -35,6 +35,9 @@ const PACE: Pace = Pace::ms(1_000, 5_000);
 pub(in crate::director) struct SoundLine {
     state: State,
     backoff: Backoff,
+    /// No card is opened: the box crashed in it.
+    #[serde(default)]
+    barred: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -66,11 +69,17 @@ impl SoundLine {
     }
 
     pub const fn is_missing(&self) -> bool {
-        matches!(self.state, State::Cooling { .. })
+        self.barred || matches!(self.state, State::Cooling { .. })
+    }
+
+    /// No card is opened from here on.
+    pub const fn bar(&mut self) {
+        self.barred = true;
     }
 
     /// Follows what is wanted: `None` when the slot has no capture or no card.
     pub fn follow(&mut self, context: &mut Context, slot: SlotId, wanted: Option<&str>) {
+        let wanted = wanted.filter(|_| !self.barred);
         let present = match &self.state {
             State::Off => None,
             State::On { sound, .. } => Some(sound.device.as_str()),

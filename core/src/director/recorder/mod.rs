@@ -17,7 +17,7 @@ mod show;
 mod tracks;
 mod view;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -66,6 +66,9 @@ pub(super) struct Recorder {
     /// Why recording is stopped although it is on: no space.
     halted: Option<String>,
     show_backoff: Backoff,
+    /// Slots that are not recorded although they could be.
+    #[serde(default)]
+    spared: BTreeSet<SlotId>,
     /// The process is about to end.
     haste: bool,
     /// Where the running show's tracks rotate next.
@@ -116,6 +119,7 @@ impl Recorder {
             unwritable: None,
             folder: None,
             halted: None,
+            spared: BTreeSet::new(),
             show_backoff: Backoff::default(),
             haste: false,
             next_cut: FrameIndex(0),
@@ -310,6 +314,11 @@ impl Recorder {
 
     pub fn halt(&mut self, why: Option<String>) {
         self.halted = why;
+    }
+
+    /// These slots are not recorded; what is open of them is sealed.
+    pub fn spare(&mut self, slots: BTreeSet<SlotId>) {
+        self.spared = slots;
     }
 
     /// Fires a timer of the recorder; `false` when it is somebody else's.

@@ -46,7 +46,7 @@ impl Recorder {
     pub fn needs(&self, config: &Config, live: impl Fn(SlotId) -> bool) -> BTreeSet<EncodeJob> {
         let about = matches!(self.state, State::Preparing { .. } | State::Running { .. }) && self.recording;
         let allowed = about && self.halted.is_none() && self.unwritable.is_none();
-        let wanted = tracks(config, &live).into_iter().filter(|_| allowed);
+        let wanted = tracks(config, &self.spared, &live).into_iter().filter(|_| allowed);
         // The frames that an encoder still holds belong to the segment that is being sealed.
         let sealing = self.runs.values().filter(|run| !run.open.is_empty()).map(|run| run.track);
         let is_there = |track: &Track| match track {
@@ -64,7 +64,7 @@ impl Recorder {
         encodes: &Encodes,
         live: impl Fn(SlotId) -> bool,
     ) {
-        let wanted = if self.may_record() { tracks(config, &live) } else { BTreeSet::new() };
+        let wanted = if self.may_record() { tracks(config, &self.spared, &live) } else { BTreeSet::new() };
         for (track, lane) in &mut self.tracks {
             let Some(run) = lane.active.and_then(|epoch| self.runs.get_mut(&epoch)) else { continue };
             if !wanted.contains(track) || encodes.source(encode(*track)) != Some(run.from) {
@@ -178,9 +178,10 @@ impl Recorder {
 }
 
 /// The tracks that can be recorded now.
-fn tracks(config: &Config, live: &impl Fn(SlotId) -> bool) -> BTreeSet<Track> {
+fn tracks(config: &Config, spared: &BTreeSet<SlotId>, live: &impl Fn(SlotId) -> bool) -> BTreeSet<Track> {
     let program = config.record.program.then_some(Track::Program);
-    let slots = config.slots.keys().filter(|slot| config.record.slots && live(**slot)).map(|slot| Track::Slot(*slot));
+    let is_recorded = |slot: &&SlotId| config.record.slots && live(**slot) && !spared.contains(slot);
+    let slots = config.slots.keys().filter(is_recorded).map(|slot| Track::Slot(*slot));
     program.into_iter().chain(slots).collect()
 }
 

@@ -57,6 +57,9 @@ pub struct Leg {
     backoff: Backoff,
     /// What the failures in a row were.
     kind: Option<Kind>,
+    /// The box crashed in it: it is disabled until somebody enables it.
+    #[serde(default)]
+    pub barred: bool,
     /// Times that it was lost soon after it had proved itself.
     shaken: u32,
     /// Failed or fell silent, and did not carry for long since.
@@ -107,6 +110,7 @@ impl Leg {
         Self {
             config: config.clone(),
             enabled: true,
+            barred: false,
             state: State::Off { standby: false },
             since: context.now,
             why: None,

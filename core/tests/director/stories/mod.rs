@@ -6,6 +6,7 @@ mod commands;
 mod disk;
 mod failover;
 mod inputs;
+mod left_out;
 mod legs;
 mod panels;
 mod rates;

@@ -13,6 +13,7 @@ use gst::prelude::*;
 use super::shelf::Shelf;
 use crate::media::actor::{Failure, Mailbox};
 use crate::media::capture::normalise::{self, running_time};
+use crate::media::names::Name;
 use crate::media::{Context, bus};
 
 pub enum Outcome {
@@ -224,8 +225,9 @@ fn believe_the_stream(element: &gst::Element) {
 
 fn hear(pipeline: &gst::Pipeline, told: &Told) -> Result<(), Failure> {
     let bus = pipeline.bus().ok_or_else(|| Failure::internal("a pipeline without a bus"))?;
-    let (told, weak) = (told.clone(), pipeline.downgrade());
+    let (told, weak, name) = (told.clone(), pipeline.downgrade(), Name::of_this_thread());
     bus.set_sync_handler(move |_, message| {
+        name.give(message);
         #[expect(clippy::wildcard_enum_match_arm, reason = "a bus carries dozens of kinds; the rest is of no concern")]
         match message.view() {
             gst::MessageView::Error(error) => told.tell(Raw::Error(error.error())),
