@@ -65,20 +65,24 @@ button_is_pressed() {
   records
   same_show
   pause 5
-  say "the power button is pressed"
-  up >/out/pressed
-  python3 - <<'PY'
+  mkfifo /tmp/finger
+  python3 - <<'PY' &
 import sys, time
 sys.path.insert(0, "/out/kernel")
 from hid_devices import Keys
 POWER = 116
 button = Keys("Power Button", "cuebox/power", [POWER])
-# Until udev has told logind of it.
-time.sleep(3)
+# Until somebody writes there.
+open("/tmp/finger").read()
 button.key(POWER, True)
 button.key(POWER, False)
-time.sleep(60)
+time.sleep(600)
 PY
+  wait_for 20 "logind watches the button" watched
+  say "the power button is pressed"
+  up >/out/pressed
+  echo >/tmp/finger
+  pause 60
   die "the power button does nothing: $(journalctl -u systemd-logind --no-pager | tail -5)"
 }
 
@@ -89,6 +93,8 @@ records() {
 }
 
 active() { [ "$(systemctl is-active cuebox)" = active ]; }
+
+watched() { journalctl -u systemd-logind --no-pager | grep -q "Watching system buttons.*Power Button"; }
 
 restarted() { [ "$(systemctl show -p NRestarts --value cuebox)" = 1 ] && active; }
 
