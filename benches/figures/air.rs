@@ -29,25 +29,37 @@ pub fn carries(cuebox: &CueBox, leg: &str) {
     cuebox.wait(&format!("{leg} carries"), 60, |status| is(status, leg, "carrying"));
 }
 
-/// Picture made → picture decoded by the viewer, ms.
-fn latencies(viewer: &Viewer) -> Vec<f64> {
-    let from = now_ms();
-    wait(SPAN);
-    let seen = viewer.seen();
-    let recent = seen.frames.iter().filter(|frame| frame.t >= from);
-    recent.filter_map(|frame| Some(frame.t - frame.mark?.pushed_ms as f64)).collect()
+/// What a viewer saw and heard for a while.
+struct Watched {
+    /// Picture made → picture decoded, ms.
+    latencies: Vec<f64>,
+    /// Of flashes and their bursts, ms.
+    sound_after_picture: Vec<f64>,
+}
+
+impl Watched {
+    fn of(viewer: &Viewer) -> Self {
+        let from = now_ms();
+        wait(SPAN);
+        let seen = viewer.seen();
+        let recent = seen.frames.iter().filter(|frame| frame.t >= from);
+        let latencies = recent.filter_map(|frame| Some(frame.t - frame.mark?.pushed_ms as f64)).collect();
+        Self { latencies, sound_after_picture: seen.sound_after_picture("program", from, now_ms()) }
+    }
 }
 
 /// Ours and the bare one's p50 and p99, in turn.
 pub fn latency() {
     let (mut p50, mut p99, mut bare_p50, mut bare_p99) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut offsets = Vec::new();
     for _ in 0..ROUNDS {
         let stage = Stage::bare("latency").with_livekit();
         let viewer = stage.viewer();
         let cuebox = stage.start(&(ONE_CAMERA.to_owned() + &livekit_leg(&livekit_url(), "")));
         carries(&cuebox, "livekit");
         wait(WARM_UP);
-        let mut ours = latencies(&viewer);
+        let Watched { latencies: mut ours, sound_after_picture } = Watched::of(&viewer);
+        offsets.extend(sound_after_picture);
         p50.push(percentile(&mut ours, 0.5));
         p99.push(percentile(&mut ours, 0.99));
         drop((cuebox, viewer));
@@ -62,7 +74,7 @@ pub fn latency() {
         let _bare = Process(command.spawn().expect("the bare pipeline starts"));
         viewer.wait("the bare stream arrives", 20, |seen| (seen.frames.len() > 30).then_some(()));
         wait(WARM_UP);
-        let mut bare = latencies(&viewer);
+        let mut bare = Watched::of(&viewer).latencies;
         bare_p50.push(percentile(&mut bare, 0.5));
         bare_p99.push(percentile(&mut bare, 0.99));
     }
@@ -74,6 +86,8 @@ pub fn latency() {
     );
     let more = median(&p50) - median(&bare_p50);
     row("the same, in frames over bare", "≤ 1 p50", &format!("{:+.2}", more / FRAME_MS), "same run");
+    let [least, middle, most] = [0.0, 0.5, 1.0].map(|share| percentile(&mut offsets, share));
+    row("its sound after its picture", "± 40 ms", &format!("{middle:+.0} ms ({least:+.0} to {most:+.0})"), "same run");
 }
 
 /// The leg is switched on → the viewer has its first picture.

@@ -31,11 +31,6 @@ impl Gain {
         self.now == 1.0 && self.target == 1.0
     }
 
-    /// Nothing of the samples is heard.
-    pub fn is_silence(&self) -> bool {
-        self.now == 0.0 && self.target == 0.0
-    }
-
     /// Applies the gain to interleaved little-endian 32-bit float samples, sample by sample while it moves.
     pub fn apply(&mut self, samples: &mut [u8]) {
         for frame in samples.chunks_exact_mut(FRAME_BYTES) {

@@ -41,7 +41,7 @@ struct ProgramPart {
     mixer: Mixer,
     sound: SoundMixer,
     slate: SlateSource,
-    ticker: Option<Ticker>,
+    tickers: Vec<Ticker>,
     wish: director::Program,
     _picture: Publication,
     _sound: Publication,
@@ -67,7 +67,7 @@ pub fn build(
         mixer,
         sound,
         slate,
-        ticker: None,
+        tickers: Vec::new(),
         wish: wish.clone(),
         _picture: picture,
         _sound: published_sound,
@@ -93,11 +93,10 @@ impl Part for ProgramPart {
     fn playing(&mut self) -> Result<(), Failure> {
         let grid = self.context.format.grid;
         let slate = self.slate.feed(self.mixer.slate_input().clone());
-        let silence = self.sound.silence(grid);
-        let ticker = Ticker::start("program-tick", self.context.timing.clone(), grid, move |frame, running| {
-            silence(frame, running) && slate(running)
-        });
-        self.ticker = Some(ticker.map_err(Failure::internal)?);
+        let timing = &self.context.timing;
+        let pictures = Ticker::start("slate-tick", timing.clone(), grid, move |_, running| slate(running));
+        let sound = Ticker::start("sound-tick", timing.clone(), sound::BLOCKS, self.sound.silence());
+        self.tickers = vec![pictures.map_err(Failure::internal)?, sound.map_err(Failure::internal)?];
         Ok(())
     }
 
@@ -119,7 +118,7 @@ impl Part for ProgramPart {
     }
 
     fn finish(&mut self) {
-        self.ticker = None;
+        self.tickers.clear();
     }
 }
 

@@ -17,6 +17,9 @@ use crate::media::timing::{CHANNELS, sample_at, time_of_sample};
 
 /// The longest delay that a slot's sound may have, and what then waits in front of the mixer.
 const INPUT_DEPTH: Depth = Depth::Time(gst::ClockTime::from_mseconds(1_500));
+/// Of what is mixed at a time, 10 ms each: sound waits until its block is whole.
+pub const BLOCKS: Grid = Grid::new(100);
+const BLOCK: gst::ClockTime = gst::ClockTime::from_nseconds(BLOCKS.frame_ns());
 
 pub struct SoundMixer {
     context: Context,
@@ -41,7 +44,7 @@ impl SoundMixer {
             .property_from_str("start-time-selection", "first")
             .property("latency", budget.nseconds())
             .property("ignore-inactive-pads", true)
-            .property("output-buffer-duration", gst::ClockTime::from_mseconds(20).nseconds())
+            .property("output-buffer-duration", BLOCK.nseconds())
             .build()?;
         let caps = context.format.sound_caps();
         let output = gst_app::AppSink::builder().name("sound").caps(&caps).max_buffers(4).build();
@@ -63,19 +66,17 @@ impl SoundMixer {
         &self.output
     }
 
-    /// A feeder that pushes a frame's length of silence, so that the mixer runs without any slot.
-    pub fn silence(&self, grid: Grid) -> impl Fn(FrameIndex, gst::ClockTime) -> bool + Send + use<> {
-        let (source, timing) = (self.silence.clone(), self.context.timing.clone());
-        move |frame, _running| {
-            let next = timing.running(grid.time_of(FrameIndex(frame.0 + 1)));
-            let start = timing.running(grid.time_of(frame));
-            let (first, last) = (sample_at(start), sample_at(next));
+    /// Silence, block by block as its time is over: the mixer runs without any slot, and at a steady pace with slots that
+    /// bring much at a time. Players hold back what comes unsteadily.
+    pub fn silence(&self) -> impl Fn(FrameIndex, gst::ClockTime) -> bool + Send + use<> {
+        let source = self.silence.clone();
+        move |_, over| {
+            let (first, last) = (sample_at(over.saturating_sub(BLOCK)), sample_at(over));
             let bytes = usize::try_from((last - first) * u64::from(CHANNELS) * 4).unwrap_or_default();
             let mut buffer = gst::Buffer::from_slice(vec![0u8; bytes]);
             if let Some(buffer) = buffer.get_mut() {
                 buffer.set_pts(time_of_sample(first));
                 buffer.set_duration(time_of_sample(last).saturating_sub(time_of_sample(first)));
-                buffer.set_flags(gst::BufferFlags::GAP);
             }
             source.push_buffer(buffer).is_ok()
         }
@@ -126,18 +127,13 @@ impl SoundMixer {
     }
 }
 
-/// Every buffer of the pad goes through the gain; the samples are copied when others hold them too. What is not heard at
-/// all is marked as silence instead, which the mixer passes over.
+/// Every buffer of the pad goes through the gain; the samples are copied when others hold them too. Silence is mixed like
+/// sound: a buffer marked as a gap leaves the mixer's queue with its first block, and all others then wait for the next.
 fn apply_gain(pad: &gst::Pad, gain: Arc<Mutex<Gain>>) {
     pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
         let mut gain = gain.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(buffer) = info.buffer_mut().filter(|_| !gain.is_unity()) {
             let buffer = buffer.make_mut();
-            if gain.is_silence() {
-                buffer.set_flags(gst::BufferFlags::GAP);
-                return gst::PadProbeReturn::Ok;
-            }
-            buffer.unset_flags(gst::BufferFlags::GAP);
             if let Ok(mut samples) = buffer.map_writable() {
                 gain.apply(&mut samples);
             }

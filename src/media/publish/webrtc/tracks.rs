@@ -24,6 +24,9 @@ const WAITING: Depth = Depth::Time(gst::ClockTime::from_mseconds(300));
 const TRANSPORT_WIDE: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 /// Any free number of a one-byte extension, the same for all tracks of a bundle.
 const TRANSPORT_WIDE_ID: u8 = 3;
+/// Pictures leave no earlier than this after their time. Their sound needs so much longer: a block of the mixer's and a
+/// packet of 20 ms have to be whole before they leave, and players hold packets back until none comes late.
+const PICTURES_HELD: gst::ClockTime = gst::ClockTime::from_mseconds(38);
 /// Constrained baseline, level 3.1: what every browser decodes. Larger pictures are sent all the same, as all do.
 const PROFILE: &str = "42e01f";
 
@@ -41,9 +44,11 @@ impl Section {
         payloader: gst::Element,
         caps: &gst::Caps,
         stream: &str,
+        held: gst::ClockTime,
     ) -> Result<Self, Failure> {
         pipeline.add(&payloader)?;
         say_always(&payloader, caps)?;
+        hold(&payloader, held)?;
         let bin = peer.element();
         let template = bin.pad_template("sink_%u").ok_or_else(|| Failure::internal("webrtcbin takes no tracks"))?;
         let pad = bin
@@ -109,7 +114,7 @@ impl VideoTrack {
             .field("rtcp-fb-transport-cc", true)
             .field(format!("extmap-{TRANSPORT_WIDE_ID}").as_str(), TRANSPORT_WIDE)
             .build();
-        let mut section = Section::build(peer, pipeline, payloader.clone(), &caps, stream)?;
+        let mut section = Section::build(peer, pipeline, payloader.clone(), &caps, stream, PICTURES_HELD)?;
         source.link(&payloader)?;
         section.transceiver.set_property("do-nack", true);
         section.elements.push(source.clone().upcast());
@@ -166,7 +171,7 @@ impl SoundTrack {
             .field("useinbandfec", "1")
             .field("ssrc", ssrc)
             .build();
-        let section = Section::build(peer, pipeline, payloader.clone(), &caps, stream)?;
+        let section = Section::build(peer, pipeline, payloader.clone(), &caps, stream, gst::ClockTime::ZERO)?;
         opus.output().link(&payloader)?;
         Ok(Self { section, opus })
     }
@@ -246,6 +251,20 @@ fn say_always(payloader: &gst::Element, caps: &gst::Caps) -> Result<(), Failure>
         }
         Some(gst::QueryViewMut::AcceptCaps(query)) => {
             query.set_result(true);
+            gst::PadProbeReturn::Handled
+        }
+        _ => gst::PadProbeReturn::Ok,
+    });
+    Ok(())
+}
+
+/// webrtcbin lets no packet leave before its time plus the latency that is claimed upstream. The sum of the worst cases of
+/// mixers and encoders would be claimed, 100 ms at 30 frames a second that every picture waits for; `held` is instead.
+fn hold(payloader: &gst::Element, held: gst::ClockTime) -> Result<(), Failure> {
+    let pad = payloader.static_pad("src").ok_or_else(|| Failure::internal("a payloader without an output"))?;
+    pad.add_probe(gst::PadProbeType::QUERY_UPSTREAM, move |_, info| match info.query_mut().map(|it| it.view_mut()) {
+        Some(gst::QueryViewMut::Latency(query)) => {
+            query.set(true, held, gst::ClockTime::NONE);
             gst::PadProbeReturn::Handled
         }
         _ => gst::PadProbeReturn::Ok,
