@@ -80,7 +80,7 @@ becomes() {
   read -rt $(($1 + 20)) -u 7 answer && [ "$answer" = yes ]
 }
 
-# Starts the box.
+# Starts the box, and its reader.
 start_cuebox() {
   # As its service unit would: a person's commands must never take the frames' time.
   nice -n -10 "$cuebox" run --config "$config" >/out/cuebox.log 2>&1 &
