@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::director::PictureSize;
 use crate::encode_plan::SLOT_STREAM_BPS;
-use crate::rate::{Governor, Limits, usable};
+use crate::rate::{Governor, Limits, start, usable};
 use crate::time::Mono;
 
 use super::context::Context;
@@ -31,6 +31,9 @@ const RETURNS: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Rates {
     stream: Option<Governor>,
+    /// The stream's rate comes from what a leg's network was said to carry.
+    #[serde(default)]
+    limited: bool,
     slot_bps: Option<u64>,
     shed: bool,
     roomy: Option<Mono>,
@@ -52,9 +55,14 @@ impl Rates {
             Road::Unknown => governor.decide(context.now),
             Road::Open => {
                 (self.slot_bps, self.shed, self.roomy) = (None, false, None);
+                // What a leg fell to while it failed says nothing of the next one's network.
+                if std::mem::take(&mut self.limited) && governor.bitrate_bps() < start(&limits) {
+                    governor = Governor::new(limits);
+                }
                 governor.offer(context.now, None);
             }
             Road::Limited { estimate_bps, sound_bps } => {
+                self.limited = true;
                 let left = usable(estimate_bps).saturating_sub(sound_bps);
                 let unused = left.saturating_sub(limits.max_bps);
                 let slots_bps = self.share(context.now, unused.max(left / 100 * SLOTS_PERCENT), slots);

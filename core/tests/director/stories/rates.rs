@@ -117,6 +117,19 @@ fn the_leg_that_carries_leads_and_with_it_one_that_proves_itself() {
 }
 
 #[test]
+fn the_fallback_begins_as_a_stream_does_and_not_at_what_the_failing_leg_fell_to() {
+    let mut world = carrying(with(false));
+    estimate(&mut world, "main", 200_000);
+    world.pass(SECOND);
+    world.mood(main_leg(), Mood::Fails(ErrorClass::NetworkLost));
+    world.fail(main_leg(), ErrorClass::NetworkLost);
+    world.until("backup carries", SECOND * 3, |world| state(world, "backup") == LegState::Carrying);
+    let Encode { bitrate_bps, picture, .. } = stream(&world);
+    assert!(bitrate_bps >= 2_800_000, "{bitrate_bps}");
+    assert_eq!((picture.height, picture.fps), (720, 30));
+}
+
+#[test]
 fn a_destination_that_is_too_weak_for_the_stream_is_named_and_slows_nobody() {
     let mut config = with(false);
     config.legs.push(livekit("other", None, false));
