@@ -26,7 +26,7 @@ const TRANSPORT_WIDE: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transpor
 const TRANSPORT_WIDE_ID: u8 = 3;
 /// Pictures leave no earlier than this after their time. Their sound needs so much longer: a block of the mixer's and a
 /// packet of 20 ms have to be whole before they leave, and players hold packets back until none comes late.
-const PICTURES_HELD: gst::ClockTime = gst::ClockTime::from_mseconds(38);
+const PICTURES_HELD: gst::ClockTime = gst::ClockTime::from_mseconds(33);
 /// Constrained baseline, level 3.1: what every browser decodes. Larger pictures are sent all the same, as all do.
 const PROFILE: &str = "42e01f";
 
