@@ -80,11 +80,16 @@ becomes() {
   read -rt $(($1 + 20)) -u 7 answer && [ "$answer" = yes ]
 }
 
-# Starts the box, and beside it a reader that notes every change of its status with the time.
+# Starts the box, and its reader.
 start_cuebox() {
   # As its service unit would: a person's commands must never take the frames' time.
   nice -n -10 "$cuebox" run --config "$config" >/out/cuebox.log 2>&1 &
   cuebox_pid=$!
+  follow_cuebox
+}
+
+# Starts a reader beside the box, which notes every change of its status with the time.
+follow_cuebox() {
   wait_for 60 "the control socket is there" test -S "$socket"
   : >/tmp/status.jsonl
   python3 /out/kernel/follow_status.py "$socket" /tmp/answers </tmp/questions >/tmp/status.jsonl \

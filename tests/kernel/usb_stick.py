@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """A USB capture stick in software: UVC 1.0, MJPEG over a bulk endpoint, plugged into this kernel's own vhci_hcd.
 
-usage: usb_stick.py PORT PICTURES [FPS]
+usage: usb_stick.py PORT PICTURES [FPS [SERIAL]]
   PORT      port of the virtual controller, 0 to 7
   PICTURES  folder with the JPEG files that it delivers in turn, all of UVC_WIDTH x UVC_HEIGHT (640 x 360)
   FPS       rate that it proposes (15)
-Commands, one a line on stdin: plug, unplug, freeze (stays plugged, delivers nothing), thaw, quit.
+  SERIAL    its serial number (made of PORT); "none": it has none, as the cheapest have
+Commands, one a line on stdin: plug [PORT], unplug, freeze (stays plugged, delivers nothing), thaw, quit.
+Each is told on stdout with the monotonic time, and so is each time that somebody opens the stick.
 
 The kernel takes a USB/IP connection from any socket, so one end of a socket pair is handed to it and this process
 answers the requests on the other: no network, no daemon. Bulk, because vhci_hcd has no isochronous timing; the real
@@ -36,11 +38,11 @@ def descriptor(*parts):
 class Descriptors:
     """What the stick says that it is. Numbers are USB's and UVC's, little-endian."""
 
-    def __init__(self, port, fps):
+    def __init__(self, serial, fps):
         self.intervals = [UNIT // rate for rate in (30, 15, 5)]
         self.default = UNIT // fps
         pack = struct.pack
-        self.device = pack("<BBHBBBBHHHBBBB", 18, 1, 0x200, 0xEF, 2, 1, 64, 0x534D, 0x2109, 0x2100, 1, 2, 3, 1)
+        self.device = pack("<BBHBBBBHHHBBBB", 18, 1, 0x200, 0xEF, 2, 1, 64, 0x534D, 0x2109, 0x2100, 1, 2, 3 if serial else 0, 1)
         # A camera terminal, as real sticks say; uvcvideo finds no chain behind a composite connector.
         camera = descriptor(b"\x24\x02\x01", pack("<H", 0x0201), bytes(8), b"\x03\0\0\0")
         streaming = descriptor(b"\x24\x03\x02", pack("<H", 0x0101), b"\0\x01\0")
@@ -65,7 +67,7 @@ class Descriptors:
             + descriptor(b"\x05\x81\x02", pack("<H", PACKET), b"\0")
         )
         self.configuration = pack("<BBHBBBBB", 9, 2, 9 + len(body), 2, 1, 0, 0x80, 250) + body
-        self.strings = {1: "MACROSILICON", 2: "USB3. 0 capture", 3: f"SIM{port:04d}"}
+        self.strings = {1: "MACROSILICON", 2: "USB3. 0 capture", 3: serial}
 
     def string(self, index):
         text = struct.pack("<H", 0x409) if index == 0 else self.strings.get(index, "?").encode("utf-16le")
@@ -73,6 +75,20 @@ class Descriptors:
 
     def probe(self, interval):
         return struct.pack("<HBBIHHHHHII", 1, 1, 1, interval, 0, 0, 0, 0, 0, WIDTH * HEIGHT * 2, PAYLOAD)
+
+
+def attach(line):
+    """Hands a socket to the controller, whose port is busy for a moment after an unplugging."""
+    end = time.monotonic() + 5
+    while True:
+        try:
+            with open(ATTACH, "w") as file:
+                file.write(line)
+            return
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.02)
 
 
 class Connection:
@@ -85,8 +101,7 @@ class Connection:
         self.waiting = []  # picture requests: (sequence number, bytes)
         self.open = True
         self.interval = stick.descriptors.default
-        with open(ATTACH, "w") as attach:
-            attach.write(f"{stick.port} {kernel.fileno()} {0x10000 + stick.port} {HIGH_SPEED}")
+        attach(f"{stick.port} {kernel.fileno()} {0x10000 + stick.port} {HIGH_SPEED}")
         kernel.close()
         for work in (self.receive, self.deliver):
             threading.Thread(target=self.until_closed, args=(work,), daemon=True).start()
@@ -154,6 +169,8 @@ class Connection:
         if kind & 0x60 == 0:
             return 0, bytes(min(length, 2)) if kind & 0x80 else b""
         if kind in (0x21, 0xA1) and index & 255 == 1:
+            if request == 0x01 and value >> 8 == 2:
+                self.stick.tell("opened")
             return self.negotiate(request, data, length)
         return EPIPE, b""
 
@@ -198,17 +215,18 @@ class Connection:
 
 
 class Stick:
-    def __init__(self, port, folder, fps):
+    def __init__(self, port, folder, fps, serial):
         self.port = port
-        self.descriptors = Descriptors(port, fps)
+        self.descriptors = Descriptors(serial, fps)
         self.pictures = [open(name, "rb").read() for name in sorted(glob.glob(folder + "/*.jpg"))]
         if not self.pictures:
             sys.exit(f"no JPEG files in {folder}")
         self.frozen = False
         self.connection = None
 
-    def plug(self):
+    def plug(self, port):
         if not self.connection:
+            self.port = port
             self.connection = Connection(self)
 
     def unplug(self):
@@ -216,26 +234,30 @@ class Stick:
             self.connection.close()
             self.connection = None
 
-    def obey(self, command):
+    def obey(self, command, *port):
         if command == "plug":
-            self.plug()
+            self.plug(int(*port) if port else self.port)
         elif command == "unplug":
             self.unplug()
         elif command in ("freeze", "thaw"):
             self.frozen = command == "freeze"
         else:
             sys.exit(f"unknown command: {command}")
-        print(f"{time.monotonic():.3f} {command}", flush=True)
+        self.tell(command)
+
+    def tell(self, what):
+        print(f"{time.monotonic():.3f} {what}", flush=True)
 
 
 def main():
-    if len(sys.argv) not in (3, 4):
+    if len(sys.argv) not in (3, 4, 5):
         sys.exit(__doc__)
-    stick = Stick(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]) if len(sys.argv) == 4 else 15)
+    port, folder, fps, serial = (sys.argv[1:] + ["15", f"SIM{int(sys.argv[1]):04d}"][len(sys.argv) - 3 :])[:4]
+    stick = Stick(int(port), folder, int(fps), None if serial == "none" else serial)
     for line in sys.stdin:
         if line.strip() == "quit":
             break
-        stick.obey(line.strip())
+        stick.obey(*line.split())
     stick.unplug()
 
 

@@ -85,6 +85,11 @@ impl Show {
         }
     }
 
+    /// Nothing of it may lie before this frame: what did would be counted as this one, and move all after it.
+    pub const fn first(&self) -> FrameIndex {
+        self.from
+    }
+
     /// The show's own frame at a place of the grid; what lies before its first is its first.
     pub fn frame(&self, index: FrameIndex) -> u64 {
         index.max(self.from).since(self.new.origin).unwrap_or(0) + self.new.origin_frame

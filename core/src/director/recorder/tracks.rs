@@ -85,7 +85,7 @@ impl Recorder {
                 track,
                 from,
                 first_number: lane.next_number.max(1),
-                segment_from: here(context, show).max(show.new.origin),
+                segment_from: here(context, show).max(show.first()),
                 since: context.now,
                 retired: None,
                 open: BTreeMap::new(),

@@ -6,6 +6,7 @@ use cuebox_core::director::{Director, Effect, Event, REMEMBERED, SeenCommand};
 use cuebox_core::ids::CommandId;
 use cuebox_core::journal::{FILE_BYTES, Journal, last_settings, seen_commands};
 use cuebox_core::status::{RecordingState, SlotAudioStatus};
+use cuebox_core::timeline::What;
 
 use super::{SECOND, on_air, recording};
 
@@ -44,6 +45,18 @@ fn after_a_kill_the_show_goes_on_as_it_was_set() {
     assert!(audio.slots[&slot(4)].mute);
     world.pass(SECOND * 20);
     assert_eq!(world.on_air(), Some(slot(3)), "nothing returns to the start slot");
+}
+
+#[test]
+fn after_a_kill_no_track_begins_before_the_frame_that_the_timeline_goes_on_with() {
+    let mut world = recording(autostart());
+    let origin = world.disk.shows.values().next().unwrap().origin;
+    world.kill();
+    world.until("recording", SECOND * 5, |world| world.wanted().recordings.len() == 6);
+    let resumed = world.disk.timeline.iter().rev().find(|(_, entry)| entry.what == What::Resumed).unwrap().1.frame;
+    for (track, wish) in &world.wanted().recordings {
+        assert!(wish.segment_from.0 >= origin.0 + resumed, "{track:?}: {wish:?} is before frame {resumed}");
+    }
 }
 
 #[test]
