@@ -70,6 +70,15 @@ video_bitrate = "1 Mbit/s"
 TOML
 }
 
+# test_camera NUMBER HZ: a slot with the test picture and its marks, and a tone of this pitch.
+test_camera() {
+  cat >>"$config" <<TOML
+[[slot]]
+number = $1
+source = { kind = "test", marks = true, tone_hz = $2 }
+TOML
+}
+
 ctl() { "$cuebox" ctl --socket "$socket" "$@"; }
 
 # becomes SECONDS PYTHON-EXPRESSION: waits until it holds of the newest status document, `s`.

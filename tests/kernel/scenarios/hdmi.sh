@@ -63,8 +63,6 @@ source = { kind = "v4l2", port = "platform-vivid.0-1", controls = { brightness =
 audio = "none"
 [record]
 keep_free = "50 MB"
-[show]
-autostart = true
 TOML
 }
 

@@ -189,8 +189,6 @@ start_slot = 1
 steady_s = 1
 [record]
 keep_free = "50 MB"
-[show]
-autostart = true
 TOML
   local n
   for n in 1 2 3 4 5; do

@@ -57,8 +57,6 @@ name = "Bridge"
 source = { kind = "v4l2", port = "platform-vivid.0-0" }
 [record]
 keep_free = "50 MB"
-[show]
-autostart = true
 TOML
 }
 
