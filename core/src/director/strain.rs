@@ -42,7 +42,7 @@ impl Strained {
         }
         match self.overload.level() {
             Level::Nothing => context.alerts.clear(KIND, ""),
-            level => {
+            level @ (Level::Previews | Level::SlotRates | Level::Slots) => {
                 let severity = if level == Level::Previews { Severity::Warning } else { Severity::Error };
                 let text = format!("the machine does not keep up; until it does: {}", level.words());
                 context.alerts.raise(context.now, KIND, "", severity, text);
