@@ -1,11 +1,12 @@
 //! What publishing to LiveKit costs, beside GStreamer's own sink for it with the same encoded stream: `make bench-peers`,
-//! which builds the peer (`benches/peers`). Both make Opus of their sound, and both have one viewer.
+//! which builds the peer (`benches/peers`). Both make Opus of their sound, and both have one viewer. And what GStreamer's
+//! own WHIP server gets of a WHIP leg.
 
 use std::path::Path;
 use std::process::Stdio;
 
 use super::air::{ONE_CAMERA, carries};
-use super::lab::Side;
+use super::lab::{Side, WORLD};
 use super::legs::{off, on, rtmp, settled};
 use super::meter::{cpu_seconds, median};
 use super::row;
@@ -15,8 +16,41 @@ use super::viewer::Viewer;
 
 const ROUNDS: usize = 3;
 
+/// What the WHIP server counts, and the port that it listens on.
+const WHIP_SECONDS: usize = 30;
+const WHIP_PORT: u16 = 8190;
+
 /// `peer`: its program.
 pub fn run(peer: &str) {
+    cpu(peer);
+    whip(peer);
+}
+
+/// The server ends after each round: the leg has to find the next one by itself.
+fn whip(peer: &str) {
+    let stage = Stage::bare("peers-whip");
+    let url = format!("http://{WORLD}:{WHIP_PORT}");
+    let leg = format!("[[leg]]\nname = \"whip\"\nkind = \"whip\"\nurl = \"{url}/whip/endpoint\"\n");
+    let cuebox = stage.start(&(ONE_CAMERA.to_owned() + &leg));
+    let seconds = WHIP_SECONDS.to_string();
+    let rounds: Vec<String> = (0..ROUNDS)
+        .map(|_| {
+            let output = stage
+                .lab
+                .command(Side::World, peer)
+                .args(["whip", &url, &seconds])
+                .output()
+                .expect("the peer is built");
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            String::from_utf8_lossy(&output.stdout).trim().to_owned()
+        })
+        .collect();
+    cuebox.stop();
+    let wanted = format!("{} pictures", WHIP_SECONDS * 30);
+    row("WHIP leg into whipserversrc, 30 s, each round a new server", &wanted, &rounds.join(" · "), "its own count");
+}
+
+fn cpu(peer: &str) {
     let stage = Stage::bare("peers").with_livekit().with_rtmp();
     let viewer = stage.viewer();
     let cuebox = stage.start(&(ONE_CAMERA.to_owned() + &rtmp("first", "live") + &livekit_leg(&livekit_url(), "")));

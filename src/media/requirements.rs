@@ -47,6 +47,11 @@ const NEEDED: &[(&str, &str, &str)] = &[
 /// # Errors
 /// GStreamer does not start, or all the elements that are missing.
 pub fn check() -> Result<(), Vec<MediaError>> {
+    // Its own trap would end the process in its own way when a thread crashes while a plugin is loaded, and would
+    // forget afterwards who had asked for such signals before. It can be set before the start only.
+    if gst::segtrap_is_enabled() {
+        gst::segtrap_set_enabled(false);
+    }
     gst::init().map_err(|error| vec![MediaError::Init(error)])?;
     let missing = missing(NEEDED);
     if missing.is_empty() { Ok(()) } else { Err(missing) }

@@ -11,9 +11,10 @@ use super::marks::{self, Mark};
 const FPS: f64 = 30.0;
 const CUTS: usize = 200;
 
-/// Frame numbers of the marks on the show's axis: mark − origin, for one segment.
-fn assert_on_the_grid(show: &Path, track: &str, origin: u64) -> Vec<(u64, Option<Mark>)> {
-    let mut frames = Vec::new();
+/// A track's frames on the show's axis, mark − origin, each with its mark: none is missing, doubled or out of its place.
+pub fn assert_unbroken(show: &Path, track: &str) -> Vec<(u64, Option<Mark>)> {
+    let origin = manifest(show)["origin"].as_u64().unwrap();
+    let mut frames: Vec<(u64, Option<Mark>)> = Vec::new();
     for (file, entry) in segments(show, track) {
         let first = entry["first_frame"].as_u64().unwrap();
         let marks = marks::read(&file, 640, 360);
@@ -27,6 +28,7 @@ fn assert_on_the_grid(show: &Path, track: &str, origin: u64) -> Vec<(u64, Option
             frames.push((frame, mark));
         }
     }
+    assert!(frames.windows(2).all(|pair| pair[1].0 == pair[0].0 + 1), "{track} misses or doubles a frame");
     frames
 }
 
@@ -53,11 +55,7 @@ fn two_hundred_random_cuts_lose_and_double_nothing_and_the_timeline_tells_each_f
     let show = cuebox.show();
     cuebox.stop();
 
-    let origin = manifest(&show)["origin"].as_u64().unwrap();
-    let frames = assert_on_the_grid(&show, "program", origin);
-    for pair in frames.windows(2) {
-        assert_eq!(pair[1].0, pair[0].0 + 1, "a program frame is missing or doubled");
-    }
+    let frames = assert_unbroken(&show, "program");
     let cuts = on_air(&timeline(&show));
     assert!(cuts.len() >= CUTS, "only {} cuts are in the timeline", cuts.len());
     let mut judged = 0;
@@ -70,8 +68,7 @@ fn two_hundred_random_cuts_lose_and_double_nothing_and_the_timeline_tells_each_f
     assert!(segments(&show, "program").len() >= 2, "no segment was rotated");
     for number in 1..=5 {
         let track = format!("slot-{number}");
-        let frames = assert_on_the_grid(&show, &track, origin);
-        assert!(frames.windows(2).all(|pair| pair[1].0 == pair[0].0 + 1), "{track} misses or doubles a frame");
+        let frames = assert_unbroken(&show, &track);
         assert!(frames.iter().all(|(_, mark)| mark.is_some_and(|mark| mark.slot == number)), "{track}");
     }
 }

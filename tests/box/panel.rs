@@ -12,6 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::Value;
 
+use super::frames::assert_unbroken;
 use super::harness::{CueBox, Folder, alone, five_cameras, live_slots, signal, timeline, until};
 
 /// The simulated panel: its firmware, its own pseudo-terminal.
@@ -278,7 +279,12 @@ fn what_no_panel_says_is_counted_and_never_acted_on() {
     assert_eq!(cuebox.status().unwrap()["program"]["on_air"], 5, "half a press is none");
     line.say(b"$K,2,1*48\n$K,2,0*49\n");
     cuebox.wait("and a whole one is", 10, |status| status["program"]["on_air"] == 2);
+    let show = cuebox.show();
     cuebox.stop();
+    let mut slots: Vec<u8> =
+        assert_unbroken(&show, "program").into_iter().filter_map(|(_, mark)| Some(mark?.slot)).collect();
+    slots.dedup();
+    assert!(slots.ends_with(&[1, 5, 2]), "{slots:?} were on air");
 }
 
 /// Resident memory of a process, kB.

@@ -1,5 +1,12 @@
-//! Publishes an encoded clip to a LiveKit server by `livekitwebrtcsink`, in real time and once: `peers livekit CLIP URL ROOM
-//! TOKEN`. `peers none CLIP` reads the same clip at the same pace and throws it away: what the sink costs is the difference.
+//! GStreamer's own sides of what the box does.
+//!
+//! | command | |
+//! |---|---|
+//! | `peers livekit CLIP URL ROOM TOKEN` | publishes an encoded clip by `livekitwebrtcsink`, in real time and once |
+//! | `peers none CLIP` | reads the same clip at the same pace and throws it away: what the sink costs is the difference |
+//! | `peers whip URL SECONDS` | a WHIP server, `whipserversrc`; tells what came in so many seconds from its first picture on |
+
+mod whip;
 
 use std::env::args;
 
@@ -25,7 +32,8 @@ fn main() -> Result<()> {
             ),
         ),
         ["none", clip] => ((*clip).to_owned(), "pictures. ! fakesink sound. ! fakesink".to_owned()),
-        _ => bail!("peers livekit CLIP URL ROOM TOKEN | peers none CLIP"),
+        ["whip", url, seconds] => return whip::serve(url, seconds.parse()?),
+        _ => bail!("peers livekit CLIP URL ROOM TOKEN | peers none CLIP | peers whip URL SECONDS"),
     };
     let text = format!(
         "filesrc location={clip} ! flvdemux name=demux demux.video ! queue ! h264parse ! clocksync ! \
