@@ -1,6 +1,6 @@
 //! Every other picture of a slot's recording is the one before once more, while the machine does not keep up.
 //!
-//! A repeated picture costs an encoder little, and frame *n* of every recording stays the same instant. Repeats are
+//! A repeated picture costs a software encoder less, and frame *n* of every recording stays the same instant. Repeats are
 //! counted as those for lost pictures are.
 
 use std::sync::atomic::{AtomicBool, Ordering};
