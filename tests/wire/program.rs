@@ -10,8 +10,9 @@ use super::viewer::{Viewer, now_ms};
 const PROGRAM: &str = "program";
 const WATCHED_MS: f64 = 30_000.0;
 const CUTS: usize = 100;
-/// Picture and its sound, either way.
-const TOGETHER_MS: f64 = 40.0;
+/// Sound after its picture. It leaves the box before it; players hold it back by what is unsteady, 50 ms beside nothing
+/// else and 70 on a busy machine.
+const TOGETHER_MS: std::ops::RangeInclusive<f64> = -20.0..=60.0;
 /// From the mixer's fact to the viewer.
 const TOLD_WITHIN_MS: f64 = 100.0;
 
@@ -54,8 +55,8 @@ fn assert_whole(seen: &Seen, from: f64, to: f64) {
     assert!((pitch - 400.0).abs() < 2.0, "the tone of slot 1 is at {pitch} Hz");
     assert!(seen.longest_silence(PROGRAM, from, to) < 250.0, "the sound broke");
     assert!(offsets.len() >= 25, "{} flashes were seen with their bursts", offsets.len());
-    // The viewer's player holds sound back for some seconds after a packet came late.
-    let together = offsets.iter().filter(|ms| ms.abs() <= TOGETHER_MS).count();
+    // After a packet that came late it is held back for some seconds.
+    let together = offsets.iter().filter(|ms| TOGETHER_MS.contains(ms)).count();
     assert!(together * 3 >= offsets.len() * 2, "sound after picture: {offsets:.1?} ms");
 }
 
