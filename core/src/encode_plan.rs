@@ -47,6 +47,9 @@ pub struct Wishes {
 pub struct Grant {
     /// GStreamer element name.
     pub element: String,
+    /// It is the board's, and not the processor itself.
+    #[serde(default)]
+    pub hardware: bool,
     pub width: u32,
     pub height: u32,
     pub fps: u32,
@@ -294,7 +297,7 @@ impl<'a> Room<'a> {
     }
 
     fn take(&mut self, width: u32, height: u32, fps: u32, control: RateControl) -> Result<Grant, String> {
-        let Encoder { element, max_sessions, max_size, max_pixels_per_s, max_bitrate_bps, .. } = self.encoder;
+        let Encoder { element, hardware, max_sessions, max_size, max_pixels_per_s, max_bitrate_bps } = self.encoder;
         if let Some((most_w, most_h)) = max_size
             && (width > *most_w || height > *most_h)
         {
@@ -323,7 +326,7 @@ impl<'a> Room<'a> {
         self.pixels_per_s += pixels_per_s;
         let gop = fps * KEY_FRAME_S;
         let profile = profile_for(element, control);
-        Ok(Grant { element: element.clone(), width, height, fps, control, profile, level, gop })
+        Ok(Grant { element: element.clone(), hardware: *hardware, width, height, fps, control, profile, level, gop })
     }
 }
 

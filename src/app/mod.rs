@@ -92,6 +92,7 @@ fn list(errors: &[MediaError]) -> String {
 /// What keeps it from starting, or made it end out of order.
 pub fn run(job: Job) -> Result<Ended, RunError> {
     crate::media::memory::bound();
+    crate::media::requirements::leave_crashes_alone();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("surface")

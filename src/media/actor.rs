@@ -10,7 +10,6 @@ use cuebox_core::director::{ErrorClass, Fact, Job};
 use cuebox_core::ids::Epoch;
 use gst::prelude::*;
 
-use super::encode::encoders;
 use super::names::Name;
 use super::plan::Wish;
 use super::{Context, Reporter, bus};
@@ -146,7 +145,7 @@ impl Actor {
 /// What uses the board's encoder is told from what uses the processor.
 fn thread_name(wish: &Wish) -> String {
     match wish {
-        Wish::Encode(job, encode) if encoders::is_hardware(&encode.grant.element) => format!("hw-{job}"),
+        Wish::Encode(job, encode) if encode.grant.hardware => format!("hw-{job}"),
         Wish::Encode(..)
         | Wish::Capture(..)
         | Wish::Sound(..)

@@ -42,16 +42,19 @@ const NEEDED: &[(&str, &str, &str)] = &[
     ("voaacenc", "encodes sound", "gstreamer1.0-plugins-bad"),
 ];
 
+/// Switches off GStreamer's own trap for crashes, which would end the process in its own way when a thread crashes while
+/// a plugin is loaded, and forget afterwards who had asked for such signals before. To be called before GStreamer starts.
+pub fn leave_crashes_alone() {
+    if gst::segtrap_is_enabled() {
+        gst::segtrap_set_enabled(false);
+    }
+}
+
 /// Starts GStreamer and looks for every element.
 ///
 /// # Errors
 /// GStreamer does not start, or all the elements that are missing.
 pub fn check() -> Result<(), Vec<MediaError>> {
-    // Its own trap would end the process in its own way when a thread crashes while a plugin is loaded, and would
-    // forget afterwards who had asked for such signals before. It can be set before the start only.
-    if gst::segtrap_is_enabled() {
-        gst::segtrap_set_enabled(false);
-    }
     gst::init().map_err(|error| vec![MediaError::Init(error)])?;
     let missing = missing(NEEDED);
     if missing.is_empty() { Ok(()) } else { Err(missing) }

@@ -240,6 +240,7 @@ fn a_grant_says_everything_that_the_encoder_must_be_told() {
     let plan = plan(&board("generic-x86", ALL_HARDWARE_OF_A_PC), &wishes(P720, 1));
     let stream = Grant {
         element: "x264enc".to_owned(),
+        hardware: false,
         width: 1280,
         height: 720,
         fps: 30,

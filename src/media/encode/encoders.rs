@@ -30,11 +30,6 @@ pub struct Known {
     rate: fn(&gst::Element, &Grant, u64),
 }
 
-/// Whether it is an element of the board's, and not the processor itself.
-pub fn is_hardware(element: &str) -> bool {
-    !matches!(element, "x264enc" | "openh264enc")
-}
-
 /// Best first.
 pub const KNOWN: &[Known] = &[
     Known {

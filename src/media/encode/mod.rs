@@ -13,7 +13,7 @@
 
 pub mod aac;
 mod chain;
-pub mod encoders;
+mod encoders;
 mod halve;
 mod keys;
 mod lag;

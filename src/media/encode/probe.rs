@@ -41,7 +41,7 @@ pub fn probe(board: &str, candidates: &[Encoder], cache_file: Option<&Path>) -> 
     }
     let mut encoders = Encoders { board: board.to_owned(), ..Encoders::default() };
     for candidate in candidates {
-        match try_one(&candidate.element) {
+        match try_one(candidate) {
             Ok(()) => encoders.working.push(candidate.clone()),
             Err(why) => {
                 tracing::info!(element = candidate.element, why, "encoder skipped");
@@ -90,27 +90,29 @@ fn write(file: &Path, cached: &Cached) {
 }
 
 /// Encodes a few frames on a thread of its own, because a driver may hang in any call.
-fn try_one(element: &str) -> Result<(), String> {
-    let Some(known) = encoders::known(element) else {
+fn try_one(candidate: &Encoder) -> Result<(), String> {
+    let Some(known) = encoders::known(&candidate.element) else {
         return Err("nobody has described this encoder".to_owned());
     };
-    if gst::ElementFactory::find(element).is_none() {
+    if gst::ElementFactory::find(known.element).is_none() {
         return Err(format!("the element is not there (Debian package {})", known.package));
     }
     let (done, result) = mpsc::channel();
+    let hardware = candidate.hardware;
     std::thread::Builder::new()
-        .name(if encoders::is_hardware(element) { "hw-probe" } else { "probe" }.to_owned())
+        .name(if hardware { "hw-probe" } else { "probe" }.to_owned())
         .spawn(move || {
-            let _ = done.send(encode_some(known.element));
+            let _ = done.send(encode_some(known.element, hardware));
         })
         .map_err(|error| format!("no thread: {error}"))?;
     result.recv_timeout(LIMIT).unwrap_or_else(|_| Err(format!("did not answer within {} s", LIMIT.as_secs())))
 }
 
-fn encode_some(element: &str) -> Result<(), String> {
+fn encode_some(element: &str, hardware: bool) -> Result<(), String> {
     let format = ShowFormat { width: WIDTH, height: HEIGHT, grid: Grid::new(FPS) };
     let grant = Grant {
         element: element.to_owned(),
+        hardware,
         width: WIDTH,
         height: HEIGHT,
         fps: FPS,

@@ -27,6 +27,7 @@ fn candidate(element: &str) -> Encoder {
 fn wish(element: &str, width: u32, height: u32, control: RateControl) -> Encode {
     let grant = Grant {
         element: element.to_owned(),
+        hardware: false,
         width,
         height,
         fps: 30,

@@ -39,6 +39,7 @@ impl Source {
         let sound = bursts(&stage.context, Link::ProgramSound, FrameIndex(0));
         let grant = Grant {
             element: "x264enc".to_owned(),
+            hardware: false,
             width: 320,
             height: 180,
             fps: 30,

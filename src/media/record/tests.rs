@@ -38,6 +38,7 @@ impl Set {
         let feed = pictures(&stage.context, Link::SlotPicture(slot()), lost);
         let grant = Grant {
             element: "x264enc".to_owned(),
+            hardware: false,
             width: 320,
             height: 180,
             fps: 30,

@@ -65,6 +65,7 @@ impl Source {
         self.feeds.push(bursts(&self.stage.context, sound, FrameIndex(0)));
         let grant = Grant {
             element: "x264enc".to_owned(),
+            hardware: false,
             width: 320,
             height: 180,
             fps: 30,
