@@ -114,6 +114,7 @@ impl Journal {
             | Event::EncodersProbed(_)
             | Event::Vault(_)
             | Event::ClockRead(_)
+            | Event::MachineSlowed { .. }
             | Event::ConfigRejected { .. }
             | Event::PatchRejected { .. }
             | Event::ShellRestarted { .. }

@@ -7,13 +7,15 @@
 //! | 2 | every other picture of the slots: their recordings repeat the one before, their streams leave it out |
 //! | 3 | the slots' recordings and streams |
 //!
-//! Nothing else is ever given up: the program, its sound, its recording and its stream are not in the table. Time and
-//! what the encodes tell come in, the level comes out; whoever asks does so every [`LOOKS`].
+//! Nothing else is ever given up: the program, its sound, its recording and its stream are not in the table. Level 3 is
+//! for the program's sake alone: where only slots lag, their torn recordings are worth more than none. Time and what is
+//! told of lags come in, the level comes out; whoever asks does so every [`LOOKS`].
 //!
 //! | state | then |
 //! |---|---|
-//! | Calm | an encode is behind → Strained; calm for as long as its patience → one level back |
-//! | Strained | none is behind → Calm; behind for as long as the level waits, and not catching up → one level on |
+//! | Calm | something is behind → Strained; calm for as long as its patience → one level back |
+//! | Strained | nothing is behind → Calm; behind for as long as the level waits, and not catching up → one level on; level 2 and only slots are behind → Borne |
+//! | Borne | nothing is behind → Calm; the program is → Strained |
 //!
 //! A step back that does not last doubles the patience before the next, and the next step on comes fast.
 
@@ -32,7 +34,7 @@ const SHORT_MS: u32 = 250;
 const LONG_MS: u32 = 1_000;
 /// Lost of each second: one picture in ten.
 const LOST_MS_PER_S: u32 = 100;
-/// How long an encode is behind before each step; what was given up before needs its time to show.
+/// How long something is behind before each step; what was given up before needs its time to show.
 const FALLS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(5)];
 /// The same soon after a step back.
 const FALLS_AGAIN: Duration = Duration::from_secs(1);
@@ -41,7 +43,7 @@ const LASTED: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_secs(10);
 const MOST_PATIENCE: Duration = Duration::from_secs(120);
 
-/// How far an encode lags behind its pictures.
+/// How far an encode lags behind its pictures, or the mixer behind its time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lag {
     /// Milliseconds of pictures that wait for the encoder, at the least since this was told last.
@@ -53,7 +55,7 @@ pub struct Lag {
 }
 
 impl Lag {
-    /// Whether the encoder does not keep up.
+    /// Whether it does not keep up.
     pub const fn is_behind(&self) -> bool {
         let long = self.room_ms / 4 * 3;
         let full = self.room_ms >= SHORT_MS && self.waiting_ms >= if long < LONG_MS { long } else { LONG_MS };
@@ -65,23 +67,40 @@ impl Lag {
     }
 }
 
-/// All encodes together.
+/// All that lags.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Strain {
-    behind: bool,
-    losing: bool,
+    program: Behind,
+    all: Behind,
+}
+
+/// Some of what lags, together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Behind {
+    is_behind: bool,
+    is_losing: bool,
     /// Of the one that waits longest.
     waiting_ms: u32,
 }
 
 impl Strain {
-    /// What the encodes told last.
-    pub fn of<'a>(lags: impl IntoIterator<Item = &'a Lag>) -> Self {
-        lags.into_iter().filter(|lag| lag.is_behind()).fold(Self::default(), |worst, lag| Self {
-            behind: true,
-            losing: worst.losing || lag.is_losing(),
-            waiting_ms: worst.waiting_ms.max(lag.waiting_ms),
-        })
+    /// What was told last: of the program's mixer and encodes, and of the slots' encodes.
+    pub fn of<'a>(program: impl IntoIterator<Item = &'a Lag>, slots: impl IntoIterator<Item = &'a Lag>) -> Self {
+        let program = program.into_iter().fold(Behind::default(), Behind::and);
+        Self { program, all: slots.into_iter().fold(program, Behind::and) }
+    }
+}
+
+impl Behind {
+    fn and(self, lag: &Lag) -> Self {
+        if !lag.is_behind() {
+            return self;
+        }
+        Self {
+            is_behind: true,
+            is_losing: self.is_losing || lag.is_losing(),
+            waiting_ms: self.waiting_ms.max(lag.waiting_ms),
+        }
     }
 }
 
@@ -148,6 +167,7 @@ pub struct Overload {
 enum State {
     Calm { since: Mono },
     Strained { since: Mono, waiting_ms: u32 },
+    Borne,
 }
 
 impl Default for Overload {
@@ -161,27 +181,31 @@ impl Overload {
         self.level
     }
 
-    /// Nothing is given up, and nobody is behind: there is no need to look again.
+    /// Nothing is given up, and nothing is behind: there is no need to look again.
     pub const fn is_over(&self) -> bool {
         matches!((self.level, self.state), (Level::Nothing, State::Calm { .. }))
     }
 
-    /// Looks at how the encodes do now.
+    /// Looks at what lags now.
     pub fn look(&mut self, now: Mono, strain: Strain) {
-        let strained = State::Strained { since: now, waiting_ms: strain.waiting_ms };
+        let counts = if self.level < Level::SlotRates { strain.all } else { strain.program };
+        let strained = State::Strained { since: now, waiting_ms: counts.waiting_ms };
         match self.state {
-            State::Calm { .. } if strain.behind => self.state = strained,
-            State::Calm { since } => {
+            State::Calm { since } if !strain.all.is_behind => {
                 if self.level != Level::Nothing && now.since(since) >= self.patience {
                     self.level = self.level.before();
                     self.returned = Some(now);
                     self.state = State::Calm { since: now };
                 }
             }
-            State::Strained { .. } if !strain.behind => self.state = State::Calm { since: now },
+            State::Strained { .. } | State::Borne if !strain.all.is_behind => self.state = State::Calm { since: now },
+            State::Calm { .. } | State::Strained { .. } | State::Borne if !counts.is_behind => {
+                self.state = State::Borne
+            }
+            State::Calm { .. } | State::Borne => self.state = strained,
             State::Strained { since, waiting_ms } => {
                 if now.since(since) >= self.falls_after(now) {
-                    let catches_up = !strain.losing && strain.waiting_ms < waiting_ms / 4 * 3;
+                    let catches_up = !counts.is_losing && counts.waiting_ms < waiting_ms / 4 * 3;
                     if !catches_up {
                         self.fall(now);
                     }

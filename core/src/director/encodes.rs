@@ -20,6 +20,7 @@ use crate::config::{Config, LegConfig, LegTarget, LivekitTarget, Publish};
 use crate::device::{BrokenEncoder, Encoder, Encoders};
 use crate::encode_plan::{Grant, Plan, RateControl, Wishes, plan};
 use crate::ids::{Epoch, SlotId};
+use crate::overload::Level;
 use crate::rate::Limits;
 use crate::status::{EncodeStatus, Severity};
 use crate::time::Mono;
@@ -33,7 +34,7 @@ use super::uplink::Road;
 use super::wanted::{Encode, PictureSize};
 
 /// From starting an encoder to its first frame.
-const OPENS: Duration = Duration::from_secs(10);
+pub(super) const OPENS: Duration = Duration::from_secs(10);
 /// An encoder puts out a frame for each that it is given; none for this long means that it hangs.
 const STALLS: Duration = Duration::from_secs(5);
 /// A small picture beside the program needs no more pictures a second than this; of more, every other one is taken.
@@ -51,9 +52,9 @@ pub(super) struct Encodes {
     /// The box crashed in an encoder of the board's: none of them is used.
     #[serde(default)]
     software_only: bool,
-    /// The machine does not keep up: every other picture of the slots is left out.
+    /// What is given up of the slots, because the machine does not keep up.
     #[serde(default)]
-    halved: bool,
+    given_up: Level,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -118,9 +119,14 @@ impl Encodes {
         since.is_some_and(|since| context.now.since(since) >= OPENS)
     }
 
-    /// Whether every other picture of the slots is left out.
-    pub const fn halve_slots(&mut self, halved: bool) {
-        self.halved = halved;
+    /// So much is given up, because the machine does not keep up. Which encodes are needed is told apart from it.
+    pub const fn give_up(&mut self, level: Level) {
+        self.given_up = level;
+    }
+
+    /// Every other picture of the slots is left out.
+    fn halves_slots(&self) -> bool {
+        self.given_up >= Level::SlotRates
     }
 
     /// Makes the running encodes fit to what is needed.
@@ -228,7 +234,7 @@ impl Encodes {
     pub fn wish(&self) -> BTreeMap<EncodeJob, Encode> {
         let wish = |job: EncodeJob, work: &Work| {
             let (bitrate_bps, picture) = self.moment(job, &work.grant);
-            let halved = self.halved && matches!(job, EncodeJob::Slot(_));
+            let halved = self.halves_slots() && matches!(job, EncodeJob::Slot(_));
             Encode { epoch: work.epoch, grant: work.grant.clone(), bitrate_bps, picture, halved }
         };
         self.jobs.iter().filter(|(_, work)| work.is_running()).map(|(job, work)| (*job, wish(*job, work))).collect()
@@ -244,7 +250,7 @@ impl Encodes {
             let why = match work.state {
                 State::Cooling => Some("failed, is tried again".to_owned()),
                 State::Running { .. } if smaller => Some("smaller, as the network carries no more".to_owned()),
-                State::Running { .. } if self.halved && is_slot(*job) => {
+                State::Running { .. } if self.halves_slots() && is_slot(*job) => {
                     Some("every other picture only, as the machine does not keep up".to_owned())
                 }
                 State::Running { .. } => None,
@@ -255,15 +261,22 @@ impl Encodes {
             let work = self.jobs.get(from)?;
             Some(granted(*job, *from, &work.grant, Some(format!("shares the encode of {from}"))))
         });
-        let refused = self.plan.refused.iter().map(|(job, why)| EncodeStatus {
+        let without = |job: EncodeJob, why: &str| EncodeStatus {
             job: job.to_string(),
             element: None,
             width: 0,
             height: 0,
             fps: 0,
-            why: Some(why.clone()),
-        });
-        own.chain(shared).chain(refused).collect()
+            why: Some(why.to_owned()),
+        };
+        let shed = self
+            .plan
+            .grants
+            .keys()
+            .filter(|job| self.given_up >= Level::Slots && is_slot(**job) && !self.jobs.contains_key(job));
+        let shed = shed.map(|job| without(*job, "given up, as the machine does not keep up"));
+        let refused = self.plan.refused.iter().map(|(job, why)| without(*job, why));
+        own.chain(shared).chain(shed).chain(refused).collect()
     }
 
     pub fn check(&self, context: &Context) {
@@ -282,7 +295,7 @@ impl Encodes {
             (EncodeJob::Stream, _, Some(moment)) => moment,
             (EncodeJob::SlotStream(_), RateControl::Stream { min_bps, max_bps }, _) => {
                 let fps = if grant.fps > SLOT_STREAM_FPS { grant.fps / 2 } else { grant.fps };
-                let fps = if self.halved { fps.div_ceil(2) } else { fps };
+                let fps = if self.halves_slots() { fps.div_ceil(2) } else { fps };
                 (self.rates.slot_bps().clamp(min_bps, max_bps), PictureSize { fps, ..grant.picture() })
             }
             (_, RateControl::Stream { max_bps, .. }, _) => (max_bps, grant.picture()),
@@ -332,7 +345,8 @@ impl Encodes {
     }
 }
 
-const fn is_slot(job: EncodeJob) -> bool {
+/// Of a slot, and not of the program.
+pub(super) const fn is_slot(job: EncodeJob) -> bool {
     matches!(job, EncodeJob::Slot(_) | EncodeJob::SlotStream(_))
 }
 

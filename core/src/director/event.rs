@@ -49,6 +49,10 @@ pub enum Event {
     Vault(VaultFact),
     /// The wall clock was read (at start), or its trust changed.
     ClockRead(Wall),
+    /// Heat or too little power slow the machine down, in words; or no longer do.
+    MachineSlowed {
+        why: Option<String>,
+    },
     /// `reload` found a good configuration.
     ConfigLoaded(Box<Config>),
     /// `reload` found a bad one; the old one stays.
@@ -194,7 +198,8 @@ pub enum Fact {
     Estimated {
         bits_per_second: u64,
     },
-    /// Encode only: how far it lags behind its pictures. Told each half second while it lags, and once when that is over.
+    /// Encodes and the program's mixer: how far behind they are. Told each half second while they are, and once when that
+    /// is over.
     Lags(Lag),
     /// Leg only: so many others are in the room.
     Audience {

@@ -86,7 +86,7 @@ use input::Inputs;
 use library::Library;
 use panels::Panels;
 use recorder::Recorder;
-use strain::Strained;
+use strain::{Judged, Strained};
 use uplink::Uplink;
 
 /// Start-up recovery is waited for this long before a show starts without it.
@@ -308,6 +308,7 @@ impl Director {
             Event::EncodersProbed(encoders) => self.encodes.probed(encoders),
             Event::Vault(fact) => self.vault(fact),
             Event::ClockRead(wall) => self.context.clock_read(wall),
+            Event::MachineSlowed { why } => self.strain.slowed(why),
             Event::ConfigLoaded(config) => self.config_loaded(*config),
             Event::ConfigRejected { why } => self.config_rejected(&why),
             Event::ConfigPatched { id, config, check } => self.config_patched(&id, *config, check),
@@ -336,10 +337,17 @@ impl Director {
     fn media(&mut self, job: &Job, epoch: Epoch, fact: &Fact) {
         match job {
             Job::Capture(_) | Job::Sound(_) => self.inputs.fact(&mut self.context, &self.config, job, fact),
-            Job::Program => self.program.fact(&mut self.context, fact),
+            Job::Program => {
+                if let Fact::Lags(lag) = fact {
+                    let judged = Judged { encodes: &self.encodes, program: self.program.running_since() };
+                    self.strain.mixer_lags(&mut self.context, &judged, *lag);
+                }
+                self.program.fact(&mut self.context, fact);
+            }
             Job::Encode(job) => {
                 if let Fact::Lags(lag) = fact {
-                    self.strain.lags(&mut self.context, &self.encodes, *job, *lag);
+                    let judged = Judged { encodes: &self.encodes, program: self.program.running_since() };
+                    self.strain.lags(&mut self.context, &judged, *job, *lag);
                 }
                 self.encodes.fact(&mut self.context, *job, fact);
             }
@@ -395,7 +403,10 @@ impl Director {
                 self.encodes.stall_timer(&mut self.context, *job, fed);
             }
             Reason::EncodeRetries(job) => self.encodes.retry_timer(&mut self.context, *job),
-            Reason::OverloadLooks => self.strain.look_timer(&mut self.context, &self.encodes),
+            Reason::OverloadLooks => {
+                let judged = Judged { encodes: &self.encodes, program: self.program.running_since() };
+                self.strain.look_timer(&mut self.context, &judged);
+            }
             Reason::RecoveryLate => self.recovery_over(),
             Reason::RemoveRetries => self.library.retry_timer(),
             Reason::AnswerLate(ticket) => self.answers.late_timer(&mut self.context, *ticket),
@@ -428,7 +439,7 @@ impl Director {
         self.recorder.report(context);
         let shed = config.slots.keys().copied().filter(|_| self.strain.sheds_slots());
         self.recorder.spare(left_out::unrecorded(&self.left_out).into_iter().chain(shed).collect());
-        self.encodes.halve_slots(self.strain.halves_slots());
+        self.encodes.give_up(self.strain.level());
         let live = |slot| inputs.get(slot).is_some_and(input::Slot::is_live);
         let halted = self.library.follow(context, &config.record, self.recorder.is_halted());
         self.recorder.halt(halted);
@@ -439,8 +450,9 @@ impl Director {
                 needed.insert(EncodeJob::Stream);
             }
             let published = config.slots.keys().copied().filter(|slot| self.encodes.grants_slot(*slot) && live(*slot));
-            let published: Vec<_> = published.filter(|_| self.uplink.needs_slots()).collect();
-            if !self.encodes.slots_are_shed() && !self.strain.sheds_slots() {
+            let publishes = self.uplink.needs_slots() && !self.strain.sheds_slots();
+            let published: Vec<_> = published.filter(|_| publishes).collect();
+            if !self.encodes.slots_are_shed() {
                 needed.extend(published.iter().map(|slot| EncodeJob::SlotStream(*slot)));
             }
             self.encodes.follow(context, config, &needed);

@@ -1,4 +1,4 @@
-//! Asks [`crate::overload`] what to give up, for as long as an encode lags or something is given up.
+//! Asks [`crate::overload`] what to give up, for as long as something lags or is given up, and tells why.
 
 use std::collections::BTreeMap;
 
@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::overload::{LOOKS, Lag, Level, Overload, Strain};
 use crate::status::Severity;
+use crate::time::Mono;
 
 use super::context::Context;
-use super::encodes::Encodes;
+use super::encodes::{Encodes, OPENS, is_slot};
 use super::event::EncodeJob;
 use super::timers::Reason;
 
@@ -19,24 +20,62 @@ pub(super) struct Strained {
     overload: Overload,
     /// Of the encodes that are behind, as they told last.
     lags: BTreeMap<EncodeJob, Lag>,
+    /// Of the program's mixer, when it is behind.
+    #[serde(default)]
+    mixer: Option<Lag>,
+    /// What slows the machine down, as it says itself.
+    #[serde(default)]
+    slowed: Option<String>,
+}
+
+/// Who may be judged by its lag: what has just started works off what came while it did.
+pub(super) struct Judged<'a> {
+    pub encodes: &'a Encodes,
+    /// Since when the program puts out frames.
+    pub program: Option<Mono>,
+}
+
+impl Judged<'_> {
+    fn program(&self, context: &Context) -> bool {
+        self.program.is_some_and(|since| context.now.since(since) >= OPENS)
+    }
 }
 
 impl Strained {
     /// An encode told how far it lags.
-    pub fn lags(&mut self, context: &mut Context, encodes: &Encodes, job: EncodeJob, lag: Lag) {
-        if !lag.is_behind() || !encodes.has_settled(context, job) {
+    pub fn lags(&mut self, context: &mut Context, judged: &Judged<'_>, job: EncodeJob, lag: Lag) {
+        if lag.is_behind() && judged.encodes.has_settled(context, job) {
+            self.lags.insert(job, lag);
+            self.begin(context, judged);
+        } else {
             self.lags.remove(&job);
-            return;
-        }
-        self.lags.insert(job, lag);
-        if !context.timers.is_set(&Reason::OverloadLooks) {
-            self.look_timer(context, encodes);
         }
     }
 
-    pub fn look_timer(&mut self, context: &mut Context, encodes: &Encodes) {
-        self.lags.retain(|job, _| encodes.has_settled(context, *job));
-        self.overload.look(context.now, Strain::of(self.lags.values()));
+    /// The program's mixer told the same.
+    pub fn mixer_lags(&mut self, context: &mut Context, judged: &Judged<'_>, lag: Lag) {
+        self.mixer = Some(lag).filter(|lag| lag.is_behind() && judged.program(context));
+        if self.mixer.is_some() {
+            self.begin(context, judged);
+        }
+    }
+
+    /// The machine says what slows it down, or that nothing does any more. Nothing is given up for that alone.
+    pub fn slowed(&mut self, why: Option<String>) {
+        self.slowed = why;
+    }
+
+    fn begin(&mut self, context: &mut Context, judged: &Judged<'_>) {
+        if !context.timers.is_set(&Reason::OverloadLooks) {
+            self.look_timer(context, judged);
+        }
+    }
+
+    pub fn look_timer(&mut self, context: &mut Context, judged: &Judged<'_>) {
+        self.lags.retain(|job, _| judged.encodes.has_settled(context, *job));
+        self.mixer = self.mixer.filter(|_| judged.program(context));
+        let of = |slots: bool| self.lags.iter().filter(move |(job, _)| is_slot(**job) == slots).map(|(_, lag)| lag);
+        self.overload.look(context.now, Strain::of(of(false).chain(&self.mixer), of(true)));
         if !self.overload.is_over() {
             context.start_timer(Reason::OverloadLooks, LOOKS);
         }
@@ -44,7 +83,8 @@ impl Strained {
             Level::Nothing => context.alerts.clear(KIND, ""),
             level @ (Level::Previews | Level::SlotRates | Level::Slots) => {
                 let severity = if level == Level::Previews { Severity::Warning } else { Severity::Error };
-                let text = format!("the machine does not keep up; until it does: {}", level.words());
+                let why = self.slowed.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
+                let text = format!("the machine does not keep up{why}; until it does: {}", level.words());
                 context.alerts.raise(context.now, KIND, "", severity, text);
             }
         }
@@ -52,10 +92,6 @@ impl Strained {
 
     pub fn sheds_previews(&self) -> bool {
         self.overload.level() >= Level::Previews
-    }
-
-    pub fn halves_slots(&self) -> bool {
-        self.overload.level() >= Level::SlotRates
     }
 
     pub fn sheds_slots(&self) -> bool {

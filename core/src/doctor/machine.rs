@@ -28,6 +28,16 @@ pub struct Heat {
     pub limit: Option<i32>,
 }
 
+impl Machine {
+    /// What slows it down at this moment, in words; the board's own word before the thermometers'.
+    pub fn slowed(&self) -> Option<String> {
+        let told = self.throttled.map(|bits| named(bits, 0)).filter(|told| !told.is_empty());
+        let told = told.map(|told| format!("the board says: {}", told.join(", ")));
+        let hot = self.heat.iter().find(|it| it.limit.is_some_and(|limit| it.celsius >= limit));
+        told.or_else(|| hot.map(|it| format!("heat: {} is at {} °C and slows it down", it.place, it.celsius)))
+    }
+}
+
 pub(super) fn findings(machine: &Machine) -> Vec<Finding> {
     let mut found = vec![heat(&machine.heat)];
     found.extend(machine.throttled.map(throttled));
@@ -55,15 +65,16 @@ fn heat(heat: &[Heat]) -> Finding {
     }
 }
 
-/// Bits 0 to 3: now; 16 to 19: since it was switched on.
-fn throttled(bits: u32) -> Finding {
-    const CHECK: &str = "throttling";
+/// What the bits from this one on say. Bits 0 to 3: now; 16 to 19: since it was switched on.
+fn named(bits: u32, from: u32) -> Vec<&'static str> {
     const WORDS: [&str; 4] =
         ["its voltage is too low", "its clock is capped", "it is throttled", "it is at its soft limit of temperature"];
-    let named = |shift: u32| -> Vec<&str> {
-        (0_u32..).zip(WORDS).filter(|(bit, _)| bits >> (bit + shift) & 1 == 1).map(|(_, word)| word).collect()
-    };
-    let (now, before) = (named(0), named(16));
+    (0_u32..).zip(WORDS).filter(|(bit, _)| bits >> (bit + from) & 1 == 1).map(|(_, word)| word).collect()
+}
+
+fn throttled(bits: u32) -> Finding {
+    const CHECK: &str = "throttling";
+    let (now, before) = (named(bits, 0), named(bits, 16));
     let remedy = if bits & 0x1_0001 == 0 {
         "give it air: a heat sink, a fan, and no sun"
     } else {
@@ -146,5 +157,24 @@ mod tests {
         let remedy = |bits| throttled(bits).remedy.unwrap_or_default();
         assert!(remedy(0x1_0000).contains("power supply"));
         assert!(remedy(0x4).contains("air"));
+    }
+
+    #[test]
+    fn what_slows_it_down_is_told_where_it_says_so() {
+        let heat = |celsius, limit| vec![Heat { place: "cpu-thermal".to_owned(), celsius, limit }];
+        let table = [
+            (heat(84, Some(85)), Some(0x5_0000), None),
+            (heat(95, None), None, None),
+            (heat(85, Some(85)), Some(0), Some("heat: cpu-thermal is at 85 °C and slows it down")),
+            (
+                heat(85, Some(85)),
+                Some(0xe),
+                Some("the board says: its clock is capped, it is throttled, it is at its soft limit of temperature"),
+            ),
+        ];
+        for (heat, throttled, told) in table {
+            let machine = Machine { heat, throttled, ..well() };
+            assert_eq!(machine.slowed().as_deref(), told, "{machine:?}");
+        }
     }
 }

@@ -38,6 +38,8 @@ struct Machine {
     /// Milliseconds of pictures.
     waiting: f64,
     lost_ms: f64,
+    /// The program's own work is done first.
+    slots_only: bool,
     levels: Vec<(u64, Level)>,
 }
 
@@ -45,7 +47,8 @@ const ROOM_MS: f64 = 533.0;
 
 impl Machine {
     fn new() -> Self {
-        Self { overload: Overload::default(), now: Mono(0), waiting: 0.0, lost_ms: 0.0, levels: Vec::new() }
+        let overload = Overload::default();
+        Self { overload, now: Mono(0), waiting: 0.0, lost_ms: 0.0, slots_only: false, levels: Vec::new() }
     }
 
     /// What the show needs of a whole machine at this level.
@@ -73,7 +76,8 @@ impl Machine {
                 lost_ms_per_s: (lost * 1_000.0 / look_ms) as u32,
             };
             let before = self.overload.level();
-            self.overload.look(self.now, Strain::of([&lag, &Lag::default()]));
+            let program = if self.slots_only { Lag::default() } else { lag };
+            self.overload.look(self.now, Strain::of([&program, &Lag::default()], [&lag]));
             let level = self.overload.level();
             if level != before {
                 assert_eq!(level.number().abs_diff(before.number()), 1, "one step at a time");
@@ -116,6 +120,42 @@ fn as_much_is_given_up_as_the_machine_lacks_and_no_more() {
         let deepest = machine.levels.iter().map(|(_, level)| *level).max();
         assert_eq!(deepest, Some(level), "{capacity}: {:?}", machine.levels);
     }
+}
+
+#[test]
+fn recordings_of_slots_are_given_up_for_the_program_only() {
+    let mut machine = Machine::new();
+    machine.slots_only = true;
+    machine.run(3_600, 0.5);
+    let levels: Vec<Level> = machine.levels.iter().map(|(_, level)| *level).collect();
+    assert_eq!(levels, [Level::Previews, Level::SlotRates], "and it stays so");
+    machine.slots_only = false;
+    machine.run(4, 0.5);
+    assert_eq!(machine.overload.level(), Level::SlotRates, "a moment is nothing");
+    machine.run(3, 0.5);
+    assert_eq!(machine.overload.level(), Level::Slots);
+    machine.run(600, 1.2);
+    assert!(machine.overload.is_over(), "{:?}", machine.levels);
+}
+
+#[test]
+fn a_program_that_catches_up_costs_no_recording() {
+    let lag = |waiting_ms| Lag { waiting_ms, room_ms: 4_600, lost_ms_per_s: 0 };
+    let slots = Lag { waiting_ms: 4_000, room_ms: 4_600, lost_ms_per_s: 300 };
+    let mut overload = Overload::default();
+    let mut looks = (0..).map(|look| Mono(look * 500_000_000));
+    for now in looks.by_ref().take(20) {
+        overload.look(now, Strain::of([], [&slots]));
+    }
+    assert_eq!(overload.level(), Level::SlotRates);
+    for (waiting_ms, now) in (0..20).map(|look| 4_000 - look * 150).zip(looks.by_ref()) {
+        overload.look(now, Strain::of([&lag(waiting_ms)], [&slots]));
+    }
+    assert_eq!(overload.level(), Level::SlotRates);
+    for now in looks.take(20) {
+        overload.look(now, Strain::of([&lag(1_100)], [&slots]));
+    }
+    assert_eq!(overload.level(), Level::Slots, "it does no longer");
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! A machine that does not keep up: what gives, in which order, and that it comes back.
 
-use crate::world::{World, autostart, rtmp, slot};
+use crate::world::{World, autostart, livekit, rtmp, slot};
 use cuebox_core::command::{Answer, Command};
-use cuebox_core::director::{EncodeJob, Fact, Job};
-use cuebox_core::ids::Track;
+use cuebox_core::director::{EncodeJob, ErrorClass, Event, Fact, Job};
+use cuebox_core::ids::{LegId, Track};
 use cuebox_core::overload::{Lag, Level};
 use cuebox_core::status::{LegState, RecordingState, Severity};
 
@@ -25,16 +25,26 @@ fn show() -> World {
     world
 }
 
-/// Tells the lag each half second until the level is this.
-fn until_level(world: &mut World, job: EncodeJob, lag: Lag, level: Level) {
-    for _ in 0..60 {
+/// Tells the lag each half second for so long, or until the level is this.
+fn lags(world: &mut World, job: &Job, seconds: u32, level: Level) {
+    for _ in 0..seconds * 2 {
         if world.status().overload == level {
             return;
         }
-        world.fact(Job::Encode(job), Fact::Lags(lag));
+        world.fact(job.clone(), Fact::Lags(BEHIND));
         world.pass(SECOND / 2);
     }
-    panic!("{:?} instead of {level:?}", world.status().overload);
+}
+
+#[track_caller]
+fn until_level(world: &mut World, job: &Job, level: Level) {
+    lags(world, job, 30, level);
+    assert_eq!(world.status().overload, level);
+}
+
+fn why(world: &World, job: &str) -> String {
+    let encodes = world.status().encodes;
+    encodes.into_iter().find(|it| it.job == job).and_then(|it| it.why).unwrap_or_default()
 }
 
 /// Whatever is given up, this is not.
@@ -57,15 +67,15 @@ fn previews_go_first_then_pictures_of_the_slots_then_their_recordings_and_all_co
     let before = world.wanted().clone();
     let files = world.segments(Track::Slot(slot(3))).len();
     // It is the program that lags: the others have to make room for it.
-    let job = EncodeJob::ProgramRecord;
-    until_level(&mut world, job, BEHIND, Level::Previews);
+    let job = &Job::Encode(EncodeJob::ProgramRecord);
+    until_level(&mut world, job, Level::Previews);
     assert!(world.wanted().no_snapshots);
     assert!(refused(&world.ask(Command::Snapshot { slot: slot(2) })).contains("does not keep up"));
     assert!(world.wanted().encodes.values().all(|encode| !encode.halved));
     assert_eq!(world.alert("overloaded").as_deref(), Some("the machine does not keep up; until it does: no previews"));
     the_program_goes_on(&world, &before);
 
-    until_level(&mut world, job, BEHIND, Level::SlotRates);
+    until_level(&mut world, job, Level::SlotRates);
     let halved = world.wanted().encodes.iter().filter(|(_, encode)| encode.halved);
     assert_eq!(
         halved.map(|(job, _)| *job).collect::<Vec<_>>(),
@@ -73,26 +83,24 @@ fn previews_go_first_then_pictures_of_the_slots_then_their_recordings_and_all_co
     );
     assert_eq!(world.wanted().recordings, before.recordings, "no file ends for it");
     assert!(world.wanted().encodes.iter().all(|(job, encode)| encode.picture == before.encodes[job].picture));
-    let encodes = world.status().encodes;
-    assert!(
-        encodes.iter().any(|it| it.job == "slot-2" && it.why.as_ref().is_some_and(|why| why.contains("every other")))
-    );
+    assert!(why(&world, "slot-2").contains("every other picture"), "{}", why(&world, "slot-2"));
     the_program_goes_on(&world, &before);
 
-    until_level(&mut world, job, BEHIND, Level::Slots);
+    until_level(&mut world, job, Level::Slots);
     world.pass(SECOND);
     assert_eq!(world.wanted().recordings.keys().collect::<Vec<_>>(), [&Track::Program]);
+    assert_eq!(why(&world, "slot-2"), "given up, as the machine does not keep up");
     let alert = world.status().alerts.into_iter().find(|alert| alert.kind == "overloaded").unwrap();
     assert_eq!(alert.severity, Severity::Error);
     assert!(alert.text.ends_with("no previews, no recordings of slots"), "{}", alert.text);
     the_program_goes_on(&world, &before);
     for _ in 0..40 {
-        world.fact(Job::Encode(job), Fact::Lags(BEHIND));
+        world.fact(job.clone(), Fact::Lags(BEHIND));
         world.pass(SECOND / 2);
     }
     the_program_goes_on(&world, &before);
 
-    world.fact(Job::Encode(job), Fact::Lags(FINE));
+    world.fact(job.clone(), Fact::Lags(FINE));
     world.until("all is back", SECOND * 120, |world| world.status().overload == Level::Nothing);
     world.pass(SECOND * 2);
     assert_eq!(world.alert("overloaded"), None);
@@ -105,18 +113,19 @@ fn previews_go_first_then_pictures_of_the_slots_then_their_recordings_and_all_co
 #[test]
 fn an_encode_that_has_just_started_and_one_that_ended_are_not_behind() {
     let mut world = show();
-    let job = EncodeJob::Slot(slot(4));
-    world.fail(Job::Encode(job), cuebox_core::director::ErrorClass::Internal);
-    world.until("it runs again", SECOND * 5, |world| world.wanted().encodes.contains_key(&job));
+    let encode = EncodeJob::Slot(slot(4));
+    let job = &Job::Encode(encode);
+    world.fail(job.clone(), ErrorClass::Internal);
+    world.until("it runs again", SECOND * 5, |world| world.wanted().encodes.contains_key(&encode));
     world.pass(SECOND);
     for _ in 0..10 {
-        world.fact(Job::Encode(job), Fact::Lags(BEHIND));
+        world.fact(job.clone(), Fact::Lags(BEHIND));
         world.pass(SECOND / 2);
     }
     assert_eq!(world.status().overload, Level::Nothing, "it works off what came while it started");
     world.pass(SECOND * 10);
-    until_level(&mut world, job, BEHIND, Level::Previews);
-    world.fail(Job::Encode(job), cuebox_core::director::ErrorClass::Internal);
+    until_level(&mut world, job, Level::Previews);
+    world.fail(job.clone(), ErrorClass::Internal);
     world.until("nobody is behind", SECOND * 30, |world| world.status().overload == Level::Nothing);
 }
 
@@ -132,4 +141,72 @@ fn a_load_of_a_moment_changes_nothing() {
         assert_eq!(world.status().overload, Level::Nothing);
     }
     assert_eq!(*world.wanted(), before);
+}
+
+#[test]
+fn slots_that_lag_beside_a_program_that_does_not_keep_what_they_can_record() {
+    let mut world = show();
+    let before = world.wanted().clone();
+    let job = &Job::Encode(EncodeJob::Slot(slot(2)));
+    lags(&mut world, job, 120, Level::Slots);
+    assert_eq!(world.status().overload, Level::SlotRates);
+    assert_eq!(world.wanted().recordings, before.recordings);
+    world.fact(job.clone(), Fact::Lags(FINE));
+    world.until("all is back", SECOND * 30, |world| world.status().overload == Level::Nothing);
+}
+
+#[test]
+fn a_mixer_that_is_late_counts_as_the_program_does_once_it_has_settled() {
+    let mut world = show();
+    let job = &Job::Program;
+    until_level(&mut world, job, Level::Slots);
+    world.fact(job.clone(), Fact::Lags(FINE));
+    world.until("all is back", SECOND * 60, |world| world.status().overload == Level::Nothing);
+    until_level(&mut world, job, Level::SlotRates);
+    world.fail(job.clone(), ErrorClass::Internal);
+    world.until("the program is built again", SECOND * 10, World::program_runs);
+    lags(&mut world, job, 5, Level::Slots);
+    assert_eq!(world.status().overload, Level::SlotRates, "it works off what came while it started");
+}
+
+#[test]
+fn what_slows_the_machine_down_is_told_with_what_is_given_up_and_gives_up_nothing_by_itself() {
+    let mut world = show();
+    let heat = "heat: cpu-thermal is at 85 °C and slows it down";
+    world.tell(Event::MachineSlowed { why: Some(heat.to_owned()) });
+    world.pass(SECOND * 60);
+    assert_eq!((world.status().overload, world.alert("overloaded")), (Level::Nothing, None));
+    let job = &Job::Encode(EncodeJob::Stream);
+    until_level(&mut world, job, Level::Previews);
+    let told = format!("the machine does not keep up ({heat}); until it does: no previews");
+    assert_eq!(world.alert("overloaded"), Some(told));
+    world.tell(Event::MachineSlowed { why: None });
+    world.pass(SECOND);
+    assert_eq!(world.alert("overloaded").as_deref(), Some("the machine does not keep up; until it does: no previews"));
+}
+
+#[test]
+fn what_the_network_carried_of_the_slots_is_the_programs_while_they_are_given_up() {
+    let mut config = autostart();
+    config.legs = vec![livekit("main", Some(1), true)];
+    let mut world = World::new(config, 1);
+    let main = Job::Leg(LegId::new("main"));
+    world.until("it carries", SECOND * 30, |world| world.status().legs[0].state == LegState::Carrying);
+    world.pass(SECOND * 12);
+    let streams = |world: &World| {
+        let encodes = world.wanted().encodes.keys();
+        encodes.filter(|job| matches!(job, EncodeJob::SlotStream(_))).count()
+    };
+    let stream_bps = |world: &World| world.wanted().encodes[&EncodeJob::Stream].bitrate_bps;
+    world.fact(main, Fact::Estimated { bits_per_second: 3_000_000 });
+    world.pass(SECOND * 20);
+    let beside = stream_bps(&world);
+    assert_eq!(streams(&world), 5);
+    until_level(&mut world, &Job::Encode(EncodeJob::Stream), Level::Slots);
+    world.until("the program has it all", SECOND * 9, |world| stream_bps(world) > beside / 10 * 12);
+    assert_eq!(streams(&world), 0);
+    world.fact(Job::Encode(EncodeJob::Stream), Fact::Lags(FINE));
+    world.until("they are published again", SECOND * 120, |world| {
+        streams(world) == 5 && stream_bps(world) == beside && world.status().overload == Level::Nothing
+    });
 }
