@@ -34,7 +34,7 @@ use crate::platform::Platform;
 use crate::remote::{self, Remote};
 use crate::supervise::crash::CrashRecord;
 use crate::supervise::service::ServiceManager;
-use crate::supervise::{board, clock};
+use crate::supervise::{board, clock, machine};
 use crate::vault::{VaultConfig, VaultHandle, VaultReader, boot_id};
 
 /// What the console may take to tell its readers that it goes.
@@ -68,6 +68,9 @@ pub fn start(job: Job) -> Result<Cycle, RunError> {
     let _ = sender.send(Event::ClockRead(wall));
     let clocks = sender.clone();
     Handle::current().spawn(clock::watch(wall, now, move |wall| clocks.send(Event::ClockRead(wall)).is_ok()));
+    let heat = sender.clone();
+    let slowed = move |why| heat.send(Event::MachineSlowed { why }).is_ok();
+    Handle::current().spawn(machine::watch(PathBuf::from("/"), machine::LOOKS, slowed));
     let (vault, recovery) = VaultHandle::open(vault_config, sender.clone())?;
     for note in &recovery.notes {
         tracing::warn!("recovery: {note}");

@@ -12,6 +12,7 @@
 //! | [`names`] | which part a thread works for |
 //! | [`memory`] | what ended pipelines leave |
 //! | [`links`] | named meeting places of pipelines: who produces, who consumes, what was dropped |
+//! | [`lag`] | how far behind encodes and mixer are |
 //! | [`repeats`] | which frames stand for a lost picture |
 //! | [`ticker`] | calls back on each frame of the show's grid |
 //! | [`bus`] | GStreamer errors → error classes |
@@ -26,6 +27,7 @@ pub mod bus;
 pub mod capture;
 pub mod encode;
 pub mod graph;
+mod lag;
 pub mod links;
 pub mod memory;
 mod names;

@@ -2,12 +2,34 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use cuebox_core::doctor::{Heat, Machine};
 
 /// A firmware's word on power and heat, where boards have it.
 const THROTTLED: [&str; 2] =
     ["sys/devices/platform/soc/soc:firmware/get_throttled", "sys/devices/platform/soc@0/soc@0:firmware/get_throttled"];
+
+/// How often it is looked at whether the machine is slowed down. A thermometer may take a while to be read.
+pub const LOOKS: Duration = Duration::from_secs(5);
+
+/// Looks each `every` what slows the machine down, and tells when that changes, until nobody listens.
+pub async fn watch(root: PathBuf, every: Duration, tell: impl Fn(Option<String>) -> bool) {
+    let mut told = None;
+    let mut looks = tokio::time::interval(every);
+    looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        looks.tick().await;
+        let place = root.clone();
+        let Ok(slowed) = tokio::task::spawn_blocking(move || read(&place).slowed()).await else { return };
+        if slowed != told {
+            told.clone_from(&slowed);
+            if !tell(slowed) {
+                return;
+            }
+        }
+    }
+}
 
 /// Reads below `root`, which is `/`.
 pub fn read(root: &Path) -> Machine {
@@ -85,6 +107,24 @@ mod tests {
         assert_eq!(read(&root), board);
         put("sys/devices/system/cpu/cpu0/cpufreq/scaling_driver", "intel_pstate");
         assert_eq!(read(&root).governor, None, "there it is not the kernel that chooses");
+        fs::remove_dir_all(&root).unwrap();
+    }
+
+    #[tokio::test]
+    async fn heat_is_told_when_it_comes_and_when_it_goes() {
+        let root = std::env::temp_dir().join(format!("cuebox-heat-{}", std::process::id()));
+        let zone = root.join("sys/class/thermal/thermal_zone0");
+        fs::create_dir_all(&zone).unwrap();
+        let put = |name: &str, text: &str| fs::write(zone.join(name), text).unwrap();
+        [("type", "cpu"), ("temp", "60000"), ("trip_point_0_type", "passive"), ("trip_point_0_temp", "80000")]
+            .map(|(name, text)| put(name, text));
+        let (sender, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let watching = tokio::spawn(watch(root.clone(), Duration::from_millis(1), move |why| sender.send(why).is_ok()));
+        put("temp", "81000");
+        assert_eq!(told.recv().await.unwrap().unwrap(), "heat: cpu is at 81 °C and slows it down");
+        put("temp", "79000");
+        assert_eq!(told.recv().await.unwrap(), None);
+        watching.abort();
         fs::remove_dir_all(&root).unwrap();
     }
 }

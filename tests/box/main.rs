@@ -23,6 +23,7 @@ mod kill;
 mod marks;
 mod mqtt;
 mod nginx;
+mod overload;
 mod panel;
 mod ports;
 mod rtmp;

@@ -91,6 +91,43 @@ pub fn flashes(file: &Path, width: usize, height: usize, fps: f64) -> Vec<f64> {
 /// Times in seconds at which a burst begins, on the picture's time axis.
 #[track_caller]
 pub fn bursts(file: &Path) -> Vec<f64> {
+    let threshold = 10f32.powf(-14.0 / 20.0);
+    let mut found: Vec<f64> = Vec::new();
+    hear(file, |n, value| {
+        let at = n as f64 / SAMPLES_PER_S;
+        if value.abs() > threshold && found.last().is_none_or(|last| at - last > 0.5) {
+            found.push(at);
+        }
+    });
+    found
+}
+
+/// Times in seconds at which the tone stops for longer than it takes to swing; not where the file begins and ends.
+#[track_caller]
+pub fn silences(file: &Path) -> Vec<f64> {
+    /// 5 ms: two swings of the lowest tone.
+    const LONG: u64 = 240;
+    let mut found: Vec<u64> = Vec::new();
+    let (mut heard, mut length) = (0, 0);
+    hear(file, |n, value| {
+        length = n;
+        if value.abs() > 0.03 {
+            if n - heard > LONG {
+                found.push(heard);
+            }
+            heard = n;
+        }
+    });
+    let edge = SAMPLES_PER_S as u64 / 10;
+    let inside = found.into_iter().filter(|n| (edge..length.saturating_sub(edge)).contains(n));
+    inside.map(|n| n as f64 / SAMPLES_PER_S).collect()
+}
+
+const SAMPLES_PER_S: f64 = 48_000.0;
+
+/// Every sample of the first channel, with its number on the picture's time axis. Hours of them are too many to be held.
+#[track_caller]
+fn hear(file: &Path, mut sample: impl FnMut(u64, f32)) {
     let mut decoder = Command::new("ffmpeg")
         .args(["-v", "error", "-i"])
         .arg(file)
@@ -98,19 +135,12 @@ pub fn bursts(file: &Path) -> Vec<f64> {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let threshold = 10f32.powf(-14.0 / 20.0);
-    let mut found: Vec<f64> = Vec::new();
     let mut samples = BufReader::with_capacity(1 << 16, decoder.stdout.take().unwrap());
     let mut bytes = [0; 4];
-    let mut n = 0u64;
-    // Hours of samples are too many to be held.
+    let mut n = 0;
     while samples.read_exact(&mut bytes).is_ok() {
-        let at = n as f64 / 48_000.0;
-        if f32::from_le_bytes(bytes).abs() > threshold && found.last().is_none_or(|last| at - last > 0.5) {
-            found.push(at);
-        }
+        sample(n, f32::from_le_bytes(bytes));
         n += 1;
     }
     assert!(decoder.wait().unwrap().success(), "{}", file.display());
-    found
 }

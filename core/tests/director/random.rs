@@ -7,6 +7,7 @@ use cuebox_core::command::{Answer, AudioCommand, AudioMode, Command, Transition}
 use cuebox_core::config::{AutoReturn, Config};
 use cuebox_core::director::{ErrorClass, Event, Fact, Job, Medium, Picture, Reason, VaultFact};
 use cuebox_core::ids::{CommandId, LegId, SlotId, Track};
+use cuebox_core::overload::Level;
 use cuebox_core::status::SlotState;
 use cuebox_core::time::Mono;
 
@@ -145,6 +146,15 @@ pub fn trouble(world: &mut World, dice: &mut Dice) {
     }
 }
 
+/// The machine has more to do beside the show, or less.
+pub fn load(world: &mut World, dice: &mut Dice) {
+    match dice.below(30) {
+        0 | 1 => world.power(0.45 + dice.below(60) as f64 / 100.0, dice.below(3) == 0),
+        2 | 3 => world.power(2.0, false),
+        _ => {}
+    }
+}
+
 /// Something goes wrong with a leg, or its server tells something. The backup meets nothing worse than a bad network.
 pub fn leg_trouble(world: &mut World, dice: &mut Dice) {
     let names: Vec<LegId> = world.director.config().legs.iter().map(|leg| leg.name.clone()).collect();
@@ -224,9 +234,11 @@ fn long_random_runs_agree_with_the_reference_model() {
         let mut world = World::bare(config, seed);
         let mut model = Model::new(world.director.config());
         world.boot();
-        let mut dice = Dice::new(seed * 7_919);
+        let (mut dice, mut other_work) = (Dice::new(seed * 7_919), Dice::new(seed));
         model.follow(&world);
         for _ in 0..400 {
+            load(&mut world, &mut other_work);
+            model.follow(&world);
             if dice.below(2) == 0 {
                 let command = command(&mut dice);
                 let expected = model.command(&command, &world);
@@ -252,8 +264,10 @@ fn long_random_runs_agree_with_the_reference_model() {
             pass(&mut world, &mut model, until);
         }
         world.moods.clear();
-        let until = world.now + Duration::from_secs(90);
+        world.power(2.0, false);
+        let until = world.now + Duration::from_secs(480);
         pass(&mut world, &mut model, until);
+        assert_eq!((world.status().overload, world.alert("overloaded")), (Level::Nothing, None), "all is back");
         let on_air = world.status().program.on_air.map_or(Picture::Slate, Picture::Slot);
         assert_eq!((on_air, world.told), (model.picture(), model.picture()), "left alone, it is on air");
         let answered: std::collections::BTreeSet<&CommandId> = world.answers.iter().map(|(id, _)| id).collect();
@@ -268,7 +282,7 @@ fn a_journal_read_again_gives_the_same_statuses() {
         config.legs = vec![livekit("main", Some(1), true), rtmp("backup", Some(2)), livekit("other", None, false)];
         let mut world = World::new(config, seed);
         world.keep_journal();
-        let mut dice = Dice::new(seed);
+        let (mut dice, mut other_work) = (Dice::new(seed), Dice::new(seed + 1));
         for _ in 0..150 {
             match dice.below(4) {
                 3 => leg_trouble(&mut world, &mut dice),
@@ -280,6 +294,11 @@ fn a_journal_read_again_gives_the_same_statuses() {
                 _ => {
                     world.tell(Event::Vault(VaultFact::Space { free_bytes: dice.below(4) << 30, total_bytes: 1 << 40 }))
                 }
+            }
+            load(&mut world, &mut other_work);
+            if other_work.below(20) == 0 {
+                let why = (other_work.below(2) == 0).then(|| "heat".to_owned());
+                world.tell(Event::MachineSlowed { why });
             }
             let span = dice.below(4_000);
             world.pass(ms(span));

@@ -9,14 +9,13 @@
 //!
 //! An encode never waits for its consumers: links drop for those that are slow. The element of a running encode never
 //! changes (a new epoch does that); its bitrate does, and of the adaptive ones size and rate, within the grant: see
-//! [`chain`]. How far it lags is told ([`lag`]), and what a slot's costs can be cut ([`halve`]).
+//! [`chain`]. How far it lags is told ([`super::lag`]), and what a slot's costs can be cut ([`halve`]).
 
 pub mod aac;
 mod chain;
 mod encoders;
 mod halve;
 mod keys;
-mod lag;
 pub mod opus;
 mod pick;
 mod probe;
@@ -31,7 +30,7 @@ use gst::prelude::*;
 use super::actor::{Failure, Mailbox, Part};
 use super::links::{Depth, Link, Publication, Subscription};
 use super::plan::Wish;
-use super::{Context, Reporter};
+use super::{Context, Reporter, lag};
 
 pub use chain::{access_units, make};
 pub use encoders::KNOWN;
@@ -75,7 +74,7 @@ pub fn build(
     coalesce_key_frames(&pad);
     let publication = context.links.publish(Link::Encoded(job), &chain.sink);
     let subscription = context.links.subscribe(input_of(job), &chain.source, waiting(job));
-    lag::watch(&chain.source, context, reporter);
+    lag::watch_queue(&chain.source, context, reporter);
     let halver = halver(context, job, &chain)?;
     if let Some(halver) = &halver {
         halver.turn(wish.halved);

@@ -14,10 +14,11 @@ use super::live_source;
 use super::switcher::{Layer, Switcher};
 use crate::media::actor::{Failure, Mailbox};
 use crate::media::links::{Depth, Link, Subscription};
-use crate::media::{Context, Reporter};
+use crate::media::{Context, Reporter, lag};
 
 /// Pictures that may wait in front of the mixer: the delay budget, one that is being mixed, one that arrives.
-const INPUT_DEPTH: Depth = Depth::Buffers(4);
+const INPUT_FRAMES: u64 = 4;
+const INPUT_DEPTH: Depth = Depth::Buffers(INPUT_FRAMES);
 
 pub struct Mixer {
     context: Context,
@@ -169,6 +170,8 @@ impl Mixer {
 
     fn watch_output(&self, reporter: &Reporter) -> Result<(), Failure> {
         let pad = self.compositor.static_pad("src").ok_or_else(|| Failure::internal("the compositor has no output"))?;
+        // What is later has lost pictures that waited in front of it.
+        lag::watch_output(&pad, self.context.format.frame() * INPUT_FRAMES, &self.context, reporter);
         let (shared, reporter, context) = (self.shared.clone(), reporter.clone(), self.context.clone());
         pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
             if reporter.progress(1) == 0 {

@@ -4,6 +4,7 @@
 //! really shows, which files are really on the disk) apart from what the director believes.
 
 mod disk;
+mod load;
 mod media;
 mod setting;
 
@@ -26,6 +27,7 @@ pub use media::Mood;
 pub use setting::{Dice, autostart, camera, cameras, config, encode_of, encoders, livekit, ms, rtmp, slot, srt, whip};
 
 use disk::Disk;
+use load::Load;
 use media::Life;
 
 pub const MS: u64 = 1_000_000;
@@ -43,6 +45,8 @@ enum Act {
     Show(SwitchId, Picture, Epoch),
     Sample,
     Space,
+    /// The machine works for half a second.
+    Work,
 }
 
 /// A journal with what it is to lead to.
@@ -88,6 +92,7 @@ pub struct World {
     /// The picture of the last switch whose first frame was told.
     pub told: Picture,
     pub disk: Disk,
+    pub load: Load,
     /// Until a ticket is durable; `None`: never.
     pub disk_delay: Option<Duration>,
     pub answers: Vec<(CommandId, Answer)>,
@@ -137,6 +142,7 @@ impl World {
             output: Picture::Slate,
             told: Picture::Slate,
             disk: Disk { capacity: 100_000_000_000, ..Disk::default() },
+            load: Load::default(),
             disk_delay: Some(ms(8)),
             answers: Vec::new(),
             effects: Vec::new(),
@@ -185,6 +191,7 @@ impl World {
     /// The process is killed and starts again, on the same disk.
     pub fn kill(&mut self) {
         self.agenda.clear();
+        self.load = Load::default();
         self.running.clear();
         self.over.clear();
         self.goal = Epoch(0);
@@ -391,6 +398,7 @@ impl World {
                 }
             }
             Act::Sample => self.sample(),
+            Act::Work => self.work(),
             Act::Space => {
                 let used: u64 = self.disk.files.values().map(|file| file.bytes).sum();
                 let free_bytes = self.disk.capacity.saturating_sub(used);

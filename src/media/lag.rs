@@ -1,4 +1,5 @@
-//! How far an encode lags behind its pictures: what waits in the queue before it, and what that queue threw away.
+//! How far behind encodes and mixer are. An encode lags behind its pictures: what waits in the queue before it, and what
+//! that queue threw away. The mixer has no such queue: what it gives out too late is as good as lost.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -15,7 +16,7 @@ use crate::media::{Context, Reporter};
 const NOTABLE_MS: u32 = 100;
 
 /// Tells each half second how far the encoder behind this queue lags, while it does.
-pub fn watch(source: &gst_app::AppSrc, context: &Context, reporter: &Reporter) {
+pub fn watch_queue(source: &gst_app::AppSrc, context: &Context, reporter: &Reporter) {
     let Some(pad) = source.static_pad("src") else { return };
     let (context, reporter, source) = (context.clone(), reporter.clone(), source.downgrade());
     let meter = Mutex::new(Meter::new(context.format.grid));
@@ -35,6 +36,48 @@ pub fn watch(source: &gst_app::AppSrc, context: &Context, reporter: &Reporter) {
         }
         gst::PadProbeReturn::Ok
     });
+}
+
+/// Tells each half second how many of the pictures that leave here are late by more than `allowed`, while some are.
+pub fn watch_output(pad: &gst::Pad, allowed: gst::ClockTime, context: &Context, reporter: &Reporter) {
+    let (context, reporter) = (context.clone(), reporter.clone());
+    let meter =
+        Mutex::new(Punctuality { grid: context.format.grid, allowed: allowed.into(), window: None, told: false });
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        if let Some(pts) = info.buffer().and_then(|buffer| buffer.pts()) {
+            let mut meter = meter.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(lag) = meter.take(context.timing.now(), context.timing.mono(pts)) {
+                reporter.fact(Fact::Lags(lag));
+            }
+        }
+        gst::PadProbeReturn::Ok
+    });
+}
+
+/// Counts pictures that come too late.
+struct Punctuality {
+    grid: Grid,
+    allowed: Duration,
+    /// Since when, and how many were.
+    window: Option<(Mono, u64)>,
+    told: bool,
+}
+
+impl Punctuality {
+    /// A picture that was `due` comes now. Gives what is to be told.
+    fn take(&mut self, now: Mono, due: Mono) -> Option<Lag> {
+        let (since, late) = self.window.get_or_insert((now, 0));
+        *late += u64::from(now.since(due) > self.allowed);
+        let elapsed = now.since(*since);
+        if elapsed < LOOKS {
+            return None;
+        }
+        let lost_ms_per_s = per_second(milliseconds(self.grid, *late), elapsed);
+        self.window = None;
+        let notable = lost_ms_per_s > 0;
+        let lag = Lag { waiting_ms: 0, room_ms: 0, lost_ms_per_s };
+        (std::mem::replace(&mut self.told, notable) || notable).then_some(lag)
+    }
 }
 
 /// Counts pictures as they leave a queue.
@@ -122,6 +165,23 @@ mod tests {
     }
 
     #[test]
+    fn pictures_that_leave_the_mixer_too_late_are_told_while_they_do_and_once_when_they_no_longer_do() {
+        const MS: u64 = 1_000_000;
+        let allowed = Duration::from_millis(133);
+        let mut meter = Punctuality { grid: Grid::new(20), allowed, window: None, told: false };
+        let mut second = |from: u64, late_ms: u64| -> Vec<u32> {
+            let due = (from * 20..from * 20 + 20).map(|frame| Mono(frame * 50 * MS));
+            let told = due.filter_map(|due| meter.take(Mono(due.0 + late_ms * MS), due));
+            told.map(|lag| lag.lost_ms_per_s).collect()
+        };
+        assert_eq!(second(1, 120), []);
+        let late = second(2, 140);
+        assert!(late.len() == 1 && late[0] > 900, "{late:?}");
+        assert_eq!([second(3, 60), second(4, 0), second(5, 0)].concat().last(), Some(&0));
+        assert_eq!(second(6, 0), []);
+    }
+
+    #[test]
     fn a_queue_before_something_slow_tells_that_it_lags() {
         let mut stage = Stage::new(320, 180, 30, std::path::Path::new("/nonexistent"));
         let link = Link::SlotPicture(SlotId::new(1).unwrap());
@@ -136,7 +196,7 @@ mod tests {
         gst::Element::link_many([source.upcast_ref(), &slow, &sink]).unwrap();
         let _subscription = stage.context.links.subscribe(link, &source, Depth::Buffers(16));
         let reporter = stage.context.reporter(Job::Encode(EncodeJob::ProgramRecord), Epoch(1));
-        watch(&source, &stage.context, &reporter);
+        watch_queue(&source, &stage.context, &reporter);
         stage.context.timing.apply(&pipeline);
         pipeline.set_state(gst::State::Playing).unwrap();
         let limit = Duration::from_secs(20);
