@@ -128,6 +128,26 @@ hand_over() {
   [ ! -d /tmp/panels ] || cp -r /tmp/panels /out/panels
 }
 
+# What vivid's first device receives as an HDMI input, by the number of `dv_timings_signal_mode`.
+signals=("" no-signal no-lock out-of-range)
+
+# Sets what it receives, and notes when.
+signal() { # what mode
+  echo "$(up) $1" >>/out/signal.log
+  v4l2-ctl -d 0 -c dv_timings_signal_mode=$2 || die "the signal cannot be set to $2"
+}
+
+# Plugs in a USB stick with the pictures of stick-pictures; it takes its commands on the descriptor in `stick`.
+start_stick() {
+  modprobe vhci-hcd
+  modprobe uvcvideo
+  cp -r /out/pictures /tmp/pictures
+  mkfifo /tmp/stick
+  exec {stick}<>/tmp/stick
+  python3 /out/kernel/usb_stick.py 0 /tmp/pictures 15 </tmp/stick >/out/stick.log &
+  echo plug >&"$stick"
+}
+
 # The node of a device-mapper device: without udevd nobody makes one.
 device() {
   dmsetup mknodes "$1" >/dev/null 2>&1

@@ -201,5 +201,7 @@ TOML
 }
 
 check() { # out
+  grep freeze "$1/stick-A.log" >"$1/frozen.log"
+  python3 losses.py "$1" 1=frozen.log || return 1
   python3 sticks.py "$1"
 }
