@@ -116,8 +116,10 @@ mod tests {
         let zone = root.join("sys/class/thermal/thermal_zone0");
         fs::create_dir_all(&zone).unwrap();
         let put = |name: &str, text: &str| fs::write(zone.join(name), text).unwrap();
-        [("type", "cpu"), ("temp", "60000"), ("trip_point_0_type", "passive"), ("trip_point_0_temp", "80000")]
-            .map(|(name, text)| put(name, text));
+        put("type", "cpu");
+        put("temp", "60000");
+        put("trip_point_0_type", "passive");
+        put("trip_point_0_temp", "80000");
         let (sender, mut told) = tokio::sync::mpsc::unbounded_channel();
         let watching = tokio::spawn(watch(root.clone(), Duration::from_millis(1), move |why| sender.send(why).is_ok()));
         put("temp", "81000");

@@ -1,6 +1,7 @@
 //! Reads frame marks and the flash-and-burst of the test source back from recorded files, with ffmpeg's decoder.
 
 use std::io::{BufReader, Read};
+use std::ops::Range;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -102,25 +103,23 @@ pub fn bursts(file: &Path) -> Vec<f64> {
     found
 }
 
-/// Times in seconds at which the tone stops for longer than it takes to swing; not where the file begins and ends.
+/// Seconds for which the tone stops, each time that it does, in this part of a file.
 #[track_caller]
-pub fn silences(file: &Path) -> Vec<f64> {
-    /// 5 ms: two swings of the lowest tone.
-    const LONG: u64 = 240;
-    let mut found: Vec<u64> = Vec::new();
-    let (mut heard, mut length) = (0, 0);
+pub fn silences(file: &Path, part: Range<f64>) -> Vec<f64> {
+    /// Two swings of the lowest tone.
+    const LONG_S: f64 = 0.005;
+    let mut found: Vec<f64> = Vec::new();
+    let mut heard = part.start;
     hear(file, |n, value| {
-        length = n;
-        if value.abs() > 0.03 {
-            if n - heard > LONG {
-                found.push(heard);
-            }
-            heard = n;
+        let at = n as f64 / SAMPLES_PER_S;
+        if part.contains(&at) && value.abs() > 0.03 {
+            found.push(at - heard);
+            heard = at;
         }
     });
-    let edge = SAMPLES_PER_S as u64 / 10;
-    let inside = found.into_iter().filter(|n| (edge..length.saturating_sub(edge)).contains(n));
-    inside.map(|n| n as f64 / SAMPLES_PER_S).collect()
+    found.push(part.end - heard);
+    found.retain(|silence| *silence > LONG_S);
+    found
 }
 
 const SAMPLES_PER_S: f64 = 48_000.0;
