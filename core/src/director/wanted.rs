@@ -62,6 +62,8 @@ pub struct Capture {
     /// Drawn into the test picture; otherwise only for logs.
     pub name: String,
     pub source: CaptureSource,
+    /// The sound that comes with the picture is the slot's.
+    pub own_sound: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
