@@ -63,7 +63,12 @@ pub struct Capture {
     pub name: String,
     pub source: CaptureSource,
     /// The sound that comes with the picture is the slot's.
+    #[serde(default = "yes")]
     pub own_sound: bool,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
