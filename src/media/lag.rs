@@ -176,7 +176,7 @@ mod tests {
         };
         assert!(second(1, 120).is_empty());
         let late = second(2, 140);
-        assert!(late.len() == 1 && late[0] > 900, "{late:?}");
+        assert!(late.iter().any(|lost_ms_per_s| *lost_ms_per_s > 900), "{late:?}");
         assert_eq!([second(3, 60), second(4, 0), second(5, 0)].concat().last(), Some(&0));
         assert!(second(6, 0).is_empty());
     }
