@@ -14,6 +14,7 @@ use super::live_source;
 use super::switcher::{Layer, Switcher};
 use crate::media::actor::{Failure, Mailbox};
 use crate::media::links::{Depth, Link, Subscription};
+use crate::media::picture::let_pool_shrink;
 use crate::media::{Context, Reporter};
 
 /// Pictures that may wait in front of the mixer: the delay budget, one that is being mixed, one that arrives.
@@ -169,6 +170,7 @@ impl Mixer {
 
     fn watch_output(&self, reporter: &Reporter) -> Result<(), Failure> {
         let pad = self.compositor.static_pad("src").ok_or_else(|| Failure::internal("the compositor has no output"))?;
+        let_pool_shrink(&pad);
         let (shared, reporter, context) = (self.shared.clone(), reporter.clone(), self.context.clone());
         pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
             if reporter.progress(1) == 0 {
