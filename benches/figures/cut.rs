@@ -88,7 +88,7 @@ fn goal() -> Wanted {
     let bitrate_bps = config.program.video_bitrate_bps;
     let encode = |(job, grant): (EncodeJob, Grant)| {
         let picture = grant.picture();
-        (job, Encode { epoch: Epoch(1), grant, bitrate_bps, picture })
+        (job, Encode { epoch: Epoch(1), grant, bitrate_bps, picture, halved: false })
     };
     let capture = |slot: SlotId| {
         let source = CaptureSource::Test { marks: true, tone_hz: Some(440) };

@@ -63,6 +63,9 @@ pub struct Document {
     pub locked: bool,
     pub mqtt: State,
     pub alerts: Vec<AlertEntry>,
+    /// What is given up while the machine does not keep up: 0 (nothing) to 3.
+    #[serde(default)]
+    pub overload: u8,
     /// Frames thrown away between pipelines, by link.
     pub dropped: BTreeMap<String, u64>,
     /// Pipelines that did not stop in time and were abandoned.
@@ -93,6 +96,7 @@ impl Document {
             locked: status.locked,
             mqtt: State::mqtt(&status.mqtt),
             alerts: status.alerts.iter().map(|alert| AlertEntry::new(alert, now)).collect(),
+            overload: status.overload.number(),
             dropped: gauges.dropped.clone(),
             abandoned: gauges.abandoned,
         }

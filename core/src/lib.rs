@@ -19,6 +19,7 @@
 //! | [`usb`] | which cameras share a bus, and what each reserves of it |
 //! | [`device`] | what a shell tells of a camera or an encoder |
 //! | [`mqtt`] | topics and payloads: what comes in, what goes out when |
+//! | [`overload`] | what is given up while the machine cannot keep up |
 //! | [`retime`] | which frame of the grid a picture of a source gets |
 //! | [`crashes`] | what is left out of a box that crashed in it again and again |
 //! | [`settings`] | what operators set and find again after a restart |
@@ -50,6 +51,7 @@ pub mod ids;
 pub mod journal;
 pub mod line;
 pub mod mqtt;
+pub mod overload;
 pub mod panel;
 pub mod rate;
 pub mod retime;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::device::Encoders;
 use crate::director::Medium;
 use crate::ids::{LegId, Port, ShowId, SlotId};
+use crate::overload::Level;
 use crate::time::{Mono, Wall};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,6 +34,9 @@ pub struct Status {
     /// Every lamp is to blink.
     pub identifying: bool,
     pub alerts: Vec<Alert>,
+    /// What is given up while the machine does not keep up.
+    #[serde(default)]
+    pub overload: Level,
     #[serde(default)]
     pub mqtt: MqttStatus,
 }

@@ -51,6 +51,9 @@ pub(super) struct Encodes {
     /// The box crashed in an encoder of the board's: none of them is used.
     #[serde(default)]
     software_only: bool,
+    /// The machine does not keep up: every other picture of the slots is left out.
+    #[serde(default)]
+    halved: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -104,6 +107,20 @@ impl Encodes {
 
     pub fn is_current(&self, job: EncodeJob, epoch: Epoch) -> bool {
         self.jobs.get(&job).is_some_and(|work| work.epoch == epoch && work.is_running())
+    }
+
+    /// The encode has run for long enough to be judged by its lag: all that came while it started is worked off.
+    pub fn has_settled(&self, context: &Context, job: EncodeJob) -> bool {
+        let since = self.jobs.get(&job).and_then(|work| match work.state {
+            State::Running { since, progressed: Some(_) } => Some(since),
+            State::Running { progressed: None, .. } | State::Cooling => None,
+        });
+        since.is_some_and(|since| context.now.since(since) >= OPENS)
+    }
+
+    /// Whether every other picture of the slots is left out.
+    pub const fn halve_slots(&mut self, halved: bool) {
+        self.halved = halved;
     }
 
     /// Makes the running encodes fit to what is needed.
@@ -211,7 +228,8 @@ impl Encodes {
     pub fn wish(&self) -> BTreeMap<EncodeJob, Encode> {
         let wish = |job: EncodeJob, work: &Work| {
             let (bitrate_bps, picture) = self.moment(job, &work.grant);
-            Encode { epoch: work.epoch, grant: work.grant.clone(), bitrate_bps, picture }
+            let halved = self.halved && matches!(job, EncodeJob::Slot(_));
+            Encode { epoch: work.epoch, grant: work.grant.clone(), bitrate_bps, picture, halved }
         };
         self.jobs.iter().filter(|(_, work)| work.is_running()).map(|(job, work)| (*job, wish(*job, work))).collect()
     }
@@ -226,6 +244,9 @@ impl Encodes {
             let why = match work.state {
                 State::Cooling => Some("failed, is tried again".to_owned()),
                 State::Running { .. } if smaller => Some("smaller, as the network carries no more".to_owned()),
+                State::Running { .. } if self.halved && is_slot(*job) => {
+                    Some("every other picture only, as the machine does not keep up".to_owned())
+                }
                 State::Running { .. } => None,
             };
             granted(*job, *job, &work.grant, why)
@@ -261,6 +282,7 @@ impl Encodes {
             (EncodeJob::Stream, _, Some(moment)) => moment,
             (EncodeJob::SlotStream(_), RateControl::Stream { min_bps, max_bps }, _) => {
                 let fps = if grant.fps > SLOT_STREAM_FPS { grant.fps / 2 } else { grant.fps };
+                let fps = if self.halved { fps.div_ceil(2) } else { fps };
                 (self.rates.slot_bps().clamp(min_bps, max_bps), PictureSize { fps, ..grant.picture() })
             }
             (_, RateControl::Stream { max_bps, .. }, _) => (max_bps, grant.picture()),
@@ -308,6 +330,10 @@ impl Encodes {
             context.alerts.raise(context.now, "encode_plan", "", Severity::Warning, text);
         }
     }
+}
+
+const fn is_slot(job: EncodeJob) -> bool {
+    matches!(job, EncodeJob::Slot(_) | EncodeJob::SlotStream(_))
 }
 
 /// Whether the leg takes the slots beside the program.

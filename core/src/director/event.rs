@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::device::{Camera, Encoders};
 use crate::grid::FrameIndex;
 use crate::ids::{CommandId, Epoch, LegId, Port, SegmentId, ShowId, SlotId, SwitchId, Ticket, Track};
+use crate::overload::Lag;
 use crate::status::{MqttStatus, PanelKind, PanelState};
 use crate::time::Wall;
 
@@ -193,6 +194,8 @@ pub enum Fact {
     Estimated {
         bits_per_second: u64,
     },
+    /// Encode only: how far it lags behind its pictures. Told each half second while it lags, and once when that is over.
+    Lags(Lag),
     /// Leg only: so many others are in the room.
     Audience {
         now: u32,

@@ -40,7 +40,10 @@ impl Director {
 
     /// Why there are no snapshots, when there are none.
     pub(super) fn snapshots_off(&self) -> Option<&'static str> {
-        self.left_out.contains(&Part::Snapshots).then_some("the box crashed in making snapshots; a restart tries again")
+        if self.left_out.contains(&Part::Snapshots) {
+            return Some("the box crashed in making snapshots; a restart tries again");
+        }
+        self.strain.sheds_previews().then_some("the machine does not keep up; snapshots come back when it does")
     }
 
     /// What was described or enabled anew is in use again.

@@ -13,6 +13,7 @@
 //! | [`library`] | what stays on the disk |
 //! | [`uplink`] | which legs publish |
 //! | [`rates`] | how much the adaptive encodes may make |
+//! | [`strain`] | what is given up while the machine cannot keep up |
 //! | [`left_out`] | what is not started because the box crashed in it |
 //! | [`kept`] | which settings outlive the process |
 //! | [`panels`] | which panels are there, and whether their keys work |
@@ -44,6 +45,7 @@ mod program;
 mod rates;
 mod recorder;
 mod reload;
+mod strain;
 mod timers;
 mod uplink;
 mod vault;
@@ -84,6 +86,7 @@ use input::Inputs;
 use library::Library;
 use panels::Panels;
 use recorder::Recorder;
+use strain::Strained;
 use uplink::Uplink;
 
 /// Start-up recovery is waited for this long before a show starts without it.
@@ -117,6 +120,8 @@ pub struct Director {
     /// Parts that the box crashed in again and again.
     #[serde(default)]
     left_out: BTreeSet<Part>,
+    #[serde(default)]
+    strain: Strained,
     ending: Option<Ending>,
     wanted: Wanted,
     noticed: bool,
@@ -165,6 +170,7 @@ impl Director {
             configured_names,
             returning: None,
             left_out: BTreeSet::new(),
+            strain: Strained::default(),
             ending: None,
             wanted: Wanted::nothing(),
             noticed: true,
@@ -242,6 +248,7 @@ impl Director {
             locked: self.panels.locked(),
             identifying: self.panels.identifying(),
             alerts: self.context.alerts.list(),
+            overload: self.strain.level(),
             mqtt: self.mqtt.clone(),
         }
     }
@@ -260,6 +267,7 @@ impl Director {
         self.library.check();
         self.uplink.check(&self.context);
         self.panels.check(&self.context);
+        self.strain.check(&self.context);
         self.answers.check(&self.context);
         let wanted = &self.wanted;
         assert!(wanted.program.inputs.iter().eq(field.live.keys()), "the mixers have the live slots");
@@ -329,7 +337,12 @@ impl Director {
         match job {
             Job::Capture(_) | Job::Sound(_) => self.inputs.fact(&mut self.context, &self.config, job, fact),
             Job::Program => self.program.fact(&mut self.context, fact),
-            Job::Encode(job) => self.encodes.fact(&mut self.context, *job, fact),
+            Job::Encode(job) => {
+                if let Fact::Lags(lag) = fact {
+                    self.strain.lags(&mut self.context, &self.encodes, *job, *lag);
+                }
+                self.encodes.fact(&mut self.context, *job, fact);
+            }
             Job::Record(_) => self.recorder.fact(&mut self.context, &mut self.library, epoch, fact),
             Job::Leg(name) => self.uplink.fact(&mut self.context, name, fact),
         }
@@ -382,6 +395,7 @@ impl Director {
                 self.encodes.stall_timer(&mut self.context, *job, fed);
             }
             Reason::EncodeRetries(job) => self.encodes.retry_timer(&mut self.context, *job),
+            Reason::OverloadLooks => self.strain.look_timer(&mut self.context, &self.encodes),
             Reason::RecoveryLate => self.recovery_over(),
             Reason::RemoveRetries => self.library.retry_timer(),
             Reason::AnswerLate(ticket) => self.answers.late_timer(&mut self.context, *ticket),
@@ -412,7 +426,9 @@ impl Director {
         let field = inputs.field(context, config, &why);
         self.program.follow(context, &field);
         self.recorder.report(context);
-        self.recorder.spare(left_out::unrecorded(&self.left_out));
+        let shed = config.slots.keys().copied().filter(|_| self.strain.sheds_slots());
+        self.recorder.spare(left_out::unrecorded(&self.left_out).into_iter().chain(shed).collect());
+        self.encodes.halve_slots(self.strain.halves_slots());
         let live = |slot| inputs.get(slot).is_some_and(input::Slot::is_live);
         let halted = self.library.follow(context, &config.record, self.recorder.is_halted());
         self.recorder.halt(halted);
@@ -424,7 +440,7 @@ impl Director {
             }
             let published = config.slots.keys().copied().filter(|slot| self.encodes.grants_slot(*slot) && live(*slot));
             let published: Vec<_> = published.filter(|_| self.uplink.needs_slots()).collect();
-            if !self.encodes.slots_are_shed() {
+            if !self.encodes.slots_are_shed() && !self.strain.sheds_slots() {
                 needed.extend(published.iter().map(|slot| EncodeJob::SlotStream(*slot)));
             }
             self.encodes.follow(context, config, &needed);

@@ -46,6 +46,8 @@ pub enum Reason {
     EncodeStalls(EncodeJob),
     /// An encoder that failed is started again.
     EncodeRetries(EncodeJob),
+    /// What the encodes tell of their lag is looked at.
+    OverloadLooks,
     /// Start-up recovery took too long to be waited for.
     RecoveryLate,
     /// The show begins, whether its encoders are warm or not.

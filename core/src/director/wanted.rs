@@ -156,6 +156,9 @@ pub struct Encode {
     pub bitrate_bps: u64,
     /// Picture of the moment, at most the grant's; changeable while running where the grant is a stream's.
     pub picture: PictureSize,
+    /// Every other picture is the one before once more, which costs an encoder less. Of slots only; changeable while running.
+    #[serde(default)]
+    pub halved: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

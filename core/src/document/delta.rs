@@ -31,7 +31,7 @@ pub enum Delta {
     Viewers { viewers: Viewers },
     Panel { panel: Vec<Panel>, locked: bool },
     Mqtt { mqtt: State },
-    Alert { alerts: Vec<AlertEntry> },
+    Alert { alerts: Vec<AlertEntry>, overload: u8 },
     Gauges(Gauges),
 }
 
@@ -95,8 +95,8 @@ pub fn facts(old: &Document, new: &Document) -> Vec<Delta> {
     if old.mqtt != new.mqtt {
         deltas.push(Delta::Mqtt { mqtt: new.mqtt.clone() });
     }
-    if old.alerts != new.alerts {
-        deltas.push(Delta::Alert { alerts: new.alerts.clone() });
+    if old.alerts != new.alerts || old.overload != new.overload {
+        deltas.push(Delta::Alert { alerts: new.alerts.clone(), overload: new.overload });
     }
     deltas
 }

@@ -79,6 +79,7 @@ fn snapshot() -> Snapshot {
         locked: false,
         identifying: false,
         alerts: Vec::new(),
+        overload: Default::default(),
         mqtt: crate::status::MqttStatus::default(),
     };
     let gauges = Gauges {
@@ -118,7 +119,7 @@ fn the_document_says_what_readers_rely_on() {
             "files": 6},
         "encoders": [{"job": "stream", "element": "x264enc", "bitrate_bps": 2_450_000, "width": 1280, "height": 720,
             "fps": 30, "why": null}],
-        "viewers": {"now": 3, "peak": 9}, "locked": false, "mqtt": {"state": "off"}, "alerts": [],
+        "viewers": {"now": 3, "peak": 9}, "locked": false, "mqtt": {"state": "off"}, "alerts": [], "overload": 0,
     });
     for (key, value) in expected.as_object().unwrap() {
         assert_eq!(&document[key], value, "{key}");
@@ -174,6 +175,7 @@ fn each_change_of_state_has_its_event_and_the_event_brings_a_reader_up_to_date()
         ("audio", |status, _| status.audio.mode = AudioMode::Mix),
         ("panel", |status, _| status.panels[0].state = PanelState::Lost),
         ("panel", |status, _| status.locked = true),
+        ("alert", |status, _| status.overload = crate::overload::Level::SlotRates),
         ("alert", |status, _| {
             let text = "The disk is slow".to_owned();
             status.alerts.push(Alert {

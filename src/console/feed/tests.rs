@@ -24,6 +24,7 @@ fn snapshot() -> Snapshot {
         identifying: false,
         mqtt: cuebox_core::status::MqttStatus::default(),
         alerts: Vec::new(),
+        overload: Default::default(),
     };
     Snapshot { status: Arc::new(status), gauges: Arc::new(Gauges::default()) }
 }

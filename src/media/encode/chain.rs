@@ -51,13 +51,7 @@ struct Branch {
 
 impl Chain {
     /// Fails when an element is missing, or when nobody has described the encoder.
-    pub fn build(
-        timing: &Timing,
-        format: &ShowFormat,
-        grant: &Grant,
-        picture: PictureSize,
-        bitrate_bps: u64,
-    ) -> Result<Self, Failure> {
+    pub fn build(format: &ShowFormat, grant: &Grant, picture: PictureSize, bitrate_bps: u64) -> Result<Self, Failure> {
         let pipeline = gst::Pipeline::new();
         let source = gst_app::AppSrc::builder().caps(&format.picture_caps()).format(gst::Format::Time).build();
         source.set_is_live(true);
@@ -65,9 +59,15 @@ impl Chain {
         let branch = Branch::build(format, grant, picture, bitrate_bps)?;
         pipeline.add_many([source.upcast_ref::<gst::Element>(), branch.bin.upcast_ref(), sink.upcast_ref()])?;
         let picked = Arc::new(Mutex::new(Pick::new(branch.grant.fps, format.grid.fps())));
-        pick(&source_pad(&source)?, timing, format, &picked);
         branch.link(&source, &sink)?;
         Ok(Self { pipeline, source, sink, format: *format, grant: grant.clone(), branch, picked })
+    }
+
+    /// From here on only the pictures that the rate of the moment has go through. Whoever is to see all that come has
+    /// to look at the source's pad before.
+    pub fn pick(&self, timing: &Timing) -> Result<(), Failure> {
+        pick(&source_pad(&self.source)?, timing, &self.format, &self.picked);
+        Ok(())
     }
 
     /// Changes the bitrate, also while the encoder runs.
@@ -190,7 +190,7 @@ fn cut_down(grant: &Grant, picture: PictureSize) -> Grant {
     }
 }
 
-fn source_pad(source: &gst_app::AppSrc) -> Result<gst::Pad, Failure> {
+pub(super) fn source_pad(source: &gst_app::AppSrc) -> Result<gst::Pad, Failure> {
     source.static_pad("src").ok_or_else(|| Failure::internal("an appsrc without a pad"))
 }
 

@@ -9,12 +9,14 @@
 //!
 //! An encode never waits for its consumers: links drop for those that are slow. The element of a running encode never
 //! changes (a new epoch does that); its bitrate does, and of the adaptive ones size and rate, within the grant: see
-//! [`chain`].
+//! [`chain`]. How far it lags is told ([`lag`]), and what a slot's costs can be cut ([`halve`]).
 
 pub mod aac;
 mod chain;
 mod encoders;
+mod halve;
 mod keys;
+mod lag;
 pub mod opus;
 mod pick;
 mod probe;
@@ -36,6 +38,7 @@ pub use encoders::KNOWN;
 pub use probe::probe;
 
 use chain::Chain;
+use halve::Halver;
 use keys::KeyFrames;
 
 /// Pictures that may wait for a busy encoder before the oldest is dropped: of a recording as many as memory allows
@@ -47,6 +50,7 @@ const WAITING_START: Depth = Depth::Buffers(12);
 
 struct EncodePart {
     chain: Chain,
+    halver: Option<Halver>,
     bitrate_bps: u64,
     picture: PictureSize,
     job: EncodeJob,
@@ -65,17 +69,24 @@ pub fn build(
     reporter: &Reporter,
     mailbox: &Mailbox,
 ) -> Result<Box<dyn Part>, Failure> {
-    let chain = Chain::build(&context.timing, &context.format, &wish.grant, wish.picture, wish.bitrate_bps)?;
+    let chain = Chain::build(&context.format, &wish.grant, wish.picture, wish.bitrate_bps)?;
     let pad = chain.sink.static_pad("sink").ok_or_else(|| Failure::internal("an appsink without a pad"))?;
     count_output(&pad, context, job, reporter);
     coalesce_key_frames(&pad);
     let publication = context.links.publish(Link::Encoded(job), &chain.sink);
     let subscription = context.links.subscribe(input_of(job), &chain.source, waiting(job));
+    lag::watch(&chain.source, context, reporter);
+    let halver = halver(context, job, &chain)?;
+    if let Some(halver) = &halver {
+        halver.turn(wish.halved);
+    }
+    chain.pick(&context.timing)?;
     if is_live(job) {
         shorten_when_warm(&pad, &chain.source);
     }
     Ok(Box::new(EncodePart {
         chain,
+        halver,
         bitrate_bps: wish.bitrate_bps,
         picture: wish.picture,
         job,
@@ -85,6 +96,12 @@ pub fn build(
         _subscription: subscription,
         _publication: publication,
     }))
+}
+
+/// Of a slot's recording only; a stream's rate is changed in earnest.
+fn halver(context: &Context, job: EncodeJob, chain: &Chain) -> Result<Option<Halver>, Failure> {
+    let EncodeJob::Slot(slot) = job else { return Ok(None) };
+    Ok(Some(Halver::new(&chain::source_pad(&chain.source)?, context, slot)))
 }
 
 fn waiting(job: EncodeJob) -> Depth {
@@ -179,6 +196,9 @@ impl Part for EncodePart {
 
     fn update(&mut self, wish: &Wish) {
         let Wish::Encode(_, wish) = wish else { return };
+        if let Some(halver) = &self.halver {
+            halver.turn(wish.halved);
+        }
         if wish.picture != self.picture {
             self.picture = wish.picture;
             self.bitrate_bps = wish.bitrate_bps;

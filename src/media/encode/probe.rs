@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::chain::Chain;
 use super::encoders;
 use crate::media::names;
-use crate::media::timing::{ShowFormat, Timing};
+use crate::media::timing::ShowFormat;
 
 /// One encoder may take this long; a driver that hangs is left behind.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -121,8 +121,7 @@ fn encode_some(element: &str, hardware: bool) -> Result<(), String> {
         level: 31,
         gop: 2 * FPS,
     };
-    let chain =
-        Chain::build(&Timing::new(), &format, &grant, grant.picture(), 1_000_000).map_err(|failure| failure.detail)?;
+    let chain = Chain::build(&format, &grant, grant.picture(), 1_000_000).map_err(|failure| failure.detail)?;
     names::pass_on(&chain.pipeline);
     let result = run(&chain);
     let _ = chain.pipeline.set_state(gst::State::Null);

@@ -37,7 +37,7 @@ fn wish(element: &str, width: u32, height: u32, control: RateControl) -> Encode 
         gop: 60,
     };
     let picture = grant.picture();
-    Encode { epoch: Epoch(1), grant, bitrate_bps: 1_000_000, picture }
+    Encode { epoch: Epoch(1), grant, bitrate_bps: 1_000_000, picture, halved: false }
 }
 
 #[test]

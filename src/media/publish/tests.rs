@@ -49,7 +49,7 @@ impl Source {
             gop: 60,
         };
         let picture = grant.picture();
-        let wish = Encode { epoch: Epoch(1), grant, bitrate_bps, picture };
+        let wish = Encode { epoch: Epoch(1), grant, bitrate_bps, picture, halved: false };
         let encode = Actor::start(&stage.context, Wish::Encode(EncodeJob::Stream, wish.clone()), |_| {}).unwrap();
         stage.wait("the first access unit", LONG, |_, fact| (*fact == Fact::FirstBuffer).then_some(()));
         Self { stage, encode, wish, _pictures: feed, _sound: sound }

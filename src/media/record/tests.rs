@@ -48,7 +48,8 @@ impl Set {
             gop: 600,
         };
         let picture = grant.picture();
-        let wish = Wish::Encode(job(), Encode { epoch: Epoch(1), grant, bitrate_bps: 1_000_000, picture });
+        let wish =
+            Wish::Encode(job(), Encode { epoch: Epoch(1), grant, bitrate_bps: 1_000_000, picture, halved: false });
         let encode = Actor::start(&stage.context, wish, |_| {}).unwrap();
         stage.wait("the first access unit", LONG, |_, fact| (*fact == Fact::FirstBuffer).then_some(()));
         Self { stage, folder, encode, _pictures: feed }

@@ -8,6 +8,7 @@ mod failover;
 mod inputs;
 mod left_out;
 mod legs;
+mod overload;
 mod panels;
 mod rates;
 mod recordings;

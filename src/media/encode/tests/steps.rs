@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use cuebox_core::director::{Encode, EncodeJob, Fact, PictureSize};
 use cuebox_core::encode_plan::RateControl;
+use cuebox_core::grid::FrameIndex;
 use gst::prelude::*;
 use gst_video::prelude::VideoFrameExt;
 
@@ -151,6 +152,48 @@ fn the_picture_steps_down_and_up_without_a_lost_or_doubled_frame() {
         }
         assert!(stage.facts.iter().all(|(_, fact)| !matches!(fact, Fact::Failed { .. })), "{:?}", stage.facts);
     }
+}
+
+#[test]
+fn a_halved_recording_keeps_every_frame_and_repeats_every_other_picture() {
+    let slot = cuebox_core::ids::SlotId::new(3).unwrap();
+    let job = EncodeJob::Slot(slot);
+    let mut stage = Stage::new(320, 180, 30, std::path::Path::new("/nonexistent"));
+    let _feed = pictures(&stage.context, Link::SlotPicture(slot), |_| false);
+    let wish = wish("x264enc", 320, 180, RateControl::Steady { average_bps: 1_000_000 });
+    let actor = Actor::start(&stage.context, Wish::Encode(job, wish.clone()), |_| {}).unwrap();
+    stage.wait("the first access unit", LONG, |_, fact| (*fact == Fact::FirstBuffer).then_some(()));
+    let viewer = Viewer::new(&stage, Link::Encoded(job));
+    let goes_on = |frames: u64| {
+        assert!(eventually(LONG, || viewer.newest().is_some()));
+        let from = viewer.newest().unwrap().frame;
+        assert!(eventually(LONG, || viewer.newest().is_some_and(|it| it.frame > from + frames)));
+    };
+    goes_on(20);
+    actor.update(Wish::Encode(job, Encode { halved: true, ..wish.clone() }));
+    let is_repeated = |it: Seen| it.mark != it.frame as u8;
+    assert!(eventually(LONG, || viewer.newest().is_some_and(is_repeated)));
+    goes_on(40);
+    actor.update(Wish::Encode(job, wish));
+    let whole = || viewer.seen.lock().unwrap().iter().rev().take(10).all(|it| !is_repeated(*it));
+    assert!(eventually(LONG, whole));
+    actor.stop();
+
+    let seen = viewer.seen.lock().unwrap().clone();
+    assert!(seen.windows(2).all(|pair| pair[1].frame == pair[0].frame + 1), "no frame is missing");
+    let repeated: Vec<Seen> = seen.iter().copied().filter(|it| is_repeated(*it)).collect();
+    assert!(repeated.len() >= 20, "{}", repeated.len());
+    for pair in repeated.windows(2) {
+        assert_eq!(pair[1].frame, pair[0].frame + 2, "every other one from the first to the last");
+    }
+    for one in &repeated {
+        assert_eq!(one.mark, (one.frame - 1) as u8, "the picture before: {one:?}");
+        assert!(!one.frame.is_multiple_of(2), "all encodes repeat the same ones: {one:?}");
+    }
+    let (first, last) = (repeated[0].frame, repeated[repeated.len() - 1].frame);
+    let counted = |from, to| stage.context.links.repeated_between(slot, FrameIndex(from), FrameIndex(to));
+    assert_eq!(counted(first, last + 1), repeated.len() as u64);
+    assert_eq!(counted(0, u64::MAX), repeated.len() as u64);
 }
 
 #[test]

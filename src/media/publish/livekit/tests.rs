@@ -75,7 +75,7 @@ impl Source {
             gop: 600,
         };
         let picture = grant.picture();
-        let wish = Wish::Encode(job, Encode { epoch: Epoch(1), grant, bitrate_bps: 800_000, picture });
+        let wish = Wish::Encode(job, Encode { epoch: Epoch(1), grant, bitrate_bps: 800_000, picture, halved: false });
         self.encodes.push(Actor::start(&self.stage.context, wish, |_| {}).unwrap());
     }
 
