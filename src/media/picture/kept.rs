@@ -55,11 +55,6 @@ impl<T: Default> Kept<T> {
         sheet.unused = 0;
         Some(sheet)
     }
-
-    #[cfg(test)]
-    pub fn len(&self) -> usize {
-        self.sheets.len()
-    }
 }
 
 /// Lets the pool of the element that pushes raw pictures out of this pad shrink to what is needed: it throws a buffer
@@ -97,19 +92,19 @@ mod tests {
         gst::init().unwrap();
         let mut kept = Kept::new(6);
         let busy: Vec<_> = (0..6).map(|_| take(&mut kept).unwrap()).collect();
-        assert_eq!((take(&mut kept), kept.len()), (None, 6), "as many as may be are being read");
+        assert_eq!((take(&mut kept), kept.sheets.len()), (None, 6), "as many as may be are being read");
         drop(busy);
         for _ in 0..UNUSED {
             assert!(take(&mut kept).is_some());
         }
-        assert_eq!(kept.len(), 6, "it is not long over");
+        assert_eq!(kept.sheets.len(), 6, "it is not long over");
         // Two at a time, as when one is shown while the next is painted.
         let mut shown = vec![take(&mut kept)];
         for _ in 0..UNUSED {
             shown.push(take(&mut kept));
             shown.remove(0);
         }
-        assert_eq!(kept.len(), 2);
+        assert_eq!(kept.sheets.len(), 2);
     }
 
     #[test]
