@@ -2,20 +2,23 @@
 //!
 //! An rtmp2src that is stopped between a server's first answer and its last forgets the connection: a socket and another
 //! descriptor that stay open for as long as the process lives. A camera that is waited for is tried again and again, so
-//! such a source is let come to an end by itself first, on a thread that nobody waits for.
+//! such a source is first let come to an end by itself, on a thread that nobody waits for: the server answers, or goes.
+//! One that holds the connection and says nothing is given up after a while, and is forgotten as before.
 //!
 //! | state | the source sends, ends or fails | the reader ends |
 //! |---|---|---|
 //! | Settled | | taken down at once |
 //! | Connecting | Settled | Left |
 //! | Left | Settled, then it is taken down | |
+//!
+//! What is Left is taken down after [`LIMIT`] in any case.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use gst::prelude::*;
 
-/// A source that connects gives up by itself after the five seconds in which nothing comes that it is told to wait.
+/// A server that answers at all has done so by then.
 const LIMIT: Duration = Duration::from_secs(12);
 
 #[derive(Clone, Default)]
