@@ -16,7 +16,7 @@ use crate::status::Severity;
 
 use super::context::Context;
 use super::effect::Effect;
-use super::memory::{Memory, Seen, SeenCommand, State};
+use super::memory::{Memory, Seen, SeenCommand};
 use super::timers::Reason;
 
 /// A command is answered at last after this, durable or not.
@@ -39,7 +39,8 @@ impl Answers {
             || Answer::Refused { why: "the box went down while it was carried out; it is not done again".to_owned() };
         for SeenCommand { id, body, answer } in seen {
             if !self.seen.knows(&id) {
-                self.seen.add(&id, Seen { body, state: answer.unwrap_or_else(lost).into() });
+                let answer = Some(answer.unwrap_or_else(lost));
+                self.seen.add(id, Seen { body, answer, asked: Vec::new() });
             }
         }
     }
@@ -49,26 +50,25 @@ impl Answers {
         let Envelope { id, origin, command } = envelope;
         let body = fingerprint(command);
         let Some(seen) = self.seen.get_mut(id) else {
-            self.seen.add(id, Seen { body, state: State::Waits(vec![*origin]) });
+            self.seen.add(id.clone(), Seen { body, answer: None, asked: vec![*origin] });
             return true;
         };
         if seen.body != body {
             let why = format!("the id `{id}` was used for another command");
             answer(context, id, *origin, Answer::Conflict { why });
-        } else if let Some(first) = seen.state.answer().cloned() {
+        } else if let Some(first) = seen.answer.clone() {
             answer(context, id, *origin, Answer::Duplicate { first: Box::new(first) });
-        } else if let State::Waits(asked) = &mut seen.state {
-            asked.push(*origin);
+        } else {
+            seen.asked.push(*origin);
         }
         false
     }
 
     /// Gives the answer, to whoever asked and to whoever asked again.
     pub fn give(&mut self, context: &mut Context, id: &CommandId, given: Answer) {
-        let Some(seen) = self.seen.get_mut(id) else { return };
-        let State::Waits(asked) = &mut seen.state else { return };
-        let mut asked = std::mem::take(asked).into_iter();
-        seen.state = given.clone().into();
+        let Some(seen) = self.seen.get_mut(id).filter(|seen| seen.answer.is_none()) else { return };
+        seen.answer = Some(given.clone());
+        let mut asked = std::mem::take(&mut seen.asked).into_iter();
         if let Some(first) = asked.next() {
             answer(context, id, first, given.clone());
         }
@@ -80,7 +80,8 @@ impl Answers {
     /// Somebody else tells it what it asks for.
     pub fn told_elsewhere(&mut self, id: &CommandId) {
         if let Some(seen) = self.seen.get_mut(id) {
-            seen.state = State::Done;
+            seen.answer = Some(Answer::Done);
+            seen.asked.clear();
         }
     }
 
