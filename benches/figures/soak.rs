@@ -1,6 +1,10 @@
 //! Hours of a show in half an hour: cuts without a pause, and a server that is killed whenever it serves again, which is
 //! a camera's source and the program's destination at once. What a process holds (memory, file descriptors, threads) may
 //! not grow with what happened to it. `make soak`; not one of the figures of `make bench`, because it takes so long.
+//!
+//! It is read whenever all is well: source live, destination carrying, everything recorded. One such moment is not like
+//! another, because pictures and commands are on their way; so what counts is the least that was held in the first fifth
+//! of all readings after the warm-up and in the last fifth. The run fails when that has grown by more than it may.
 
 use std::time::{Duration, Instant};
 
@@ -18,6 +22,12 @@ const WARM_UP: Duration = Duration::from_secs(60);
 const PACE: Duration = Duration::from_millis(250);
 /// How long source and destination last after both have come back.
 const WELL: Duration = Duration::from_millis(700);
+/// Memory may grow by so much, and files not at all.
+const GROWTH_MB: f64 = 5.0;
+/// Libraries keep a thread or two for what comes next, and end them when nothing does.
+const SPARE_THREADS: usize = 2;
+/// Readings that the least is taken of, at the least.
+const FEWEST: usize = 10;
 
 /// What a process holds.
 #[derive(Clone, Copy)]
@@ -52,17 +62,14 @@ pub fn run(minutes: &str) {
     let pid = cuebox.pid();
     let begun = Instant::now();
     let (mut cuts, mut losses) = (0, 0);
-    let (mut next, mut well_since, mut first): (Instant, Option<Instant>, Option<Held>) = (begun, None, None);
-    let (mut last, mut most) = (Held::of(pid), Held::of(pid));
-    let mut told = 0;
+    let (mut next, mut well_since): (Instant, Option<Instant>) = (begun, None);
+    let (mut readings, mut told) = (Vec::new(), 0);
     while begun.elapsed() < limit && (cuts < CUTS || losses < LOSSES) {
         let status = cuebox.status().expect("the box answers");
         well_since = if is_well(&status) { well_since.or_else(|| Some(Instant::now())) } else { None };
         if well_since.is_some_and(|since| since.elapsed() >= WELL) {
-            let held = Held::of(pid);
             if begun.elapsed() >= WARM_UP {
-                first.get_or_insert(held);
-                (last, most) = (held, larger(most, held));
+                readings.push(Held::of(pid));
             }
             losses += 1;
             well_since = None;
@@ -86,25 +93,56 @@ pub fn run(minutes: &str) {
         pause();
     }
     cuebox.stop();
-    let first = first.expect("it was well once after the warm-up");
+    drop(outside);
+    drop(folder);
     let minutes = begun.elapsed().as_secs_f64() / 60.0;
-    println!(
-        "| soak of {minutes:.0} min: {cuts} cuts, {losses} losses of a source and of a leg | at first | at last | most |"
+    if !judge(&readings, &format!("soak of {minutes:.0} min: {cuts} cuts, {losses} losses of a source and of a leg")) {
+        std::process::exit(1);
+    }
+}
+
+/// Prints what was held, and whether that grew by no more than it may.
+fn judge(readings: &[Held], title: &str) -> bool {
+    let fifth = readings.len() / 5;
+    assert!(
+        fifth >= FEWEST,
+        "{} readings are too few to tell growth from chance: let it run for longer",
+        readings.len()
     );
+    let [first, last] =
+        [&readings[..fifth], &readings[readings.len() - fifth..]].map(|them| pick(them, f64::min, usize::min));
+    let most = pick(readings, f64::max, usize::max);
+    let growth = last.rss_mb - first.rss_mb;
+    println!("| {title} | least in the first {fifth} readings | least in the last {fifth} | most |");
     println!("|---|---|---|---|");
     println!(
-        "| resident memory, MB (growth {:+.1}) | {:.1} | {:.1} | {:.1} |",
-        last.rss_mb - first.rss_mb,
-        first.rss_mb,
-        last.rss_mb,
-        most.rss_mb
+        "| resident memory, MB (growth {growth:+.1}) | {:.1} | {:.1} | {:.1} |",
+        first.rss_mb, last.rss_mb, most.rss_mb
     );
     println!("| file descriptors | {} | {} | {} |", first.files, last.files, most.files);
     println!("| threads | {} | {} | {} |", first.threads, last.threads, most.threads);
+    let grown = [
+        (growth > GROWTH_MB).then(|| format!("memory by {growth:.1} MB, and may by {GROWTH_MB}")),
+        grown("file descriptors", first.files, last.files, 0),
+        grown("threads", first.threads, last.threads, SPARE_THREADS),
+    ];
+    let grown: Vec<String> = grown.into_iter().flatten().collect();
+    grown.iter().for_each(|what| eprintln!("FAILED: what the box holds has grown: {what}"));
+    grown.is_empty()
 }
 
-fn larger(a: Held, b: Held) -> Held {
-    Held { rss_mb: a.rss_mb.max(b.rss_mb), files: a.files.max(b.files), threads: a.threads.max(b.threads) }
+fn grown(what: &str, first: usize, last: usize, may: usize) -> Option<String> {
+    (last > first + may).then(|| format!("{what} from {first} to {last}, and may by {may}"))
+}
+
+/// Of each figure the one that is picked among all readings.
+fn pick(readings: &[Held], mb: impl Fn(f64, f64) -> f64, count: impl Fn(usize, usize) -> usize) -> Held {
+    let both = |a: Held, b: &Held| Held {
+        rss_mb: mb(a.rss_mb, b.rss_mb),
+        files: count(a.files, b.files),
+        threads: count(a.threads, b.threads),
+    };
+    readings.iter().copied().reduce(|a, b| both(a, &b)).expect("there are readings")
 }
 
 /// Neither is there any more.

@@ -38,6 +38,8 @@ const RETRY_EVERY: Duration = Duration::from_secs(3);
 const QUEUE: usize = 8192;
 /// Messages that are written together.
 const LARGEST_BATCH: usize = 256;
+/// Bytes of lines that are gathered before the file gets them.
+const LARGEST_WAITING: usize = 1 << 16;
 
 enum Message {
     Line(String),
@@ -286,7 +288,7 @@ impl Files {
         open.waiting.extend_from_slice(line.as_bytes());
         open.waiting.push(b'\n');
         open.dirty = true;
-        if open.waiting.len() < 1 << 16 { Ok(()) } else { open.hand_over() }
+        if open.waiting.len() < LARGEST_WAITING { Ok(()) } else { open.hand_over() }
     }
 
     fn sync(&mut self) -> io::Result<()> {
@@ -302,6 +304,8 @@ impl Open {
     fn hand_over(&mut self) -> io::Result<()> {
         self.file.write_all(&self.waiting)?;
         self.waiting.clear();
+        // A snapshot of megabytes was in it perhaps.
+        self.waiting.shrink_to(LARGEST_WAITING);
         Ok(())
     }
 }

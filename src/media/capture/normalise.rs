@@ -6,6 +6,7 @@ use gst::prelude::*;
 use super::levels;
 use crate::media::Context;
 use crate::media::actor::Failure;
+use crate::media::picture::let_pool_shrink;
 
 /// Decoded video of any size, rate and colour → NV12 in the show's size and colours, at the source's own rate, into an
 /// appsink, whose samples [`picture`] takes. Interlaced video is deinterlaced; aspect is kept by black borders.
@@ -47,6 +48,8 @@ fn chain(
     let sink = gst_app::AppSink::builder().caps(caps).async_(false).sync(false).max_buffers(2).build();
     // A picture that is kept here could not be changed in place.
     sink.set_property("enable-last-sample", false);
+    let output = convert.static_pad("src").ok_or_else(|| Failure::internal("a converter without an output"))?;
+    let_pool_shrink(&output);
     let bin = pipeline.upcast_ref();
     bin.add_many([&deinterlace, &convert, sink.upcast_ref()])?;
     gst::Element::link_many([&deinterlace, &convert, sink.upcast_ref()])?;

@@ -8,17 +8,17 @@
 use cuebox_core::device::PixelFormat;
 use gst_video::{VideoColorMatrix, VideoColorRange, VideoFrameExt as _, VideoFrameRef, VideoInfo};
 
+use crate::media::picture::Kept;
 use crate::media::timing::ShowFormat;
 
 /// Pictures that readers may hold before more are made than are kept.
-const KEPT: usize = 16;
+const MOST_KEPT: usize = 16;
 
 /// Converts the pictures of one camera.
 pub struct Packer {
     show: VideoInfo,
     source: Option<Source>,
-    /// Earlier pictures: taken again when nobody reads them any more.
-    kept: Vec<gst::Buffer>,
+    kept: Kept<()>,
 }
 
 /// What is known of the source's pictures until their caps change.
@@ -36,7 +36,7 @@ pub const fn is_packed(format: PixelFormat) -> bool {
 
 impl Packer {
     pub fn new(format: &ShowFormat) -> Result<Self, gst::glib::BoolError> {
-        Ok(Self { show: VideoInfo::from_caps(&format.picture_caps())?, source: None, kept: Vec::new() })
+        Ok(Self { show: VideoInfo::from_caps(&format.picture_caps())?, source: None, kept: Kept::new(MOST_KEPT) })
     }
 
     /// The picture of a sample, which has the show's size, in the show's format and with its own times.
@@ -52,19 +52,17 @@ impl Packer {
         if !same_size {
             return None;
         }
-        let free = |kept: &mut gst::Buffer| kept.get_mut().is_some_and(|it| it.is_all_memory_writable());
-        let mut packed = match self.kept.iter_mut().position(free) {
-            Some(at) => self.kept.swap_remove(at),
-            None => gst::Buffer::from_mut_slice(vec![0_u8; self.show.size()]),
-        };
-        {
-            let mut map = packed.get_mut()?.map_writable().ok()?;
+        let fill = |buffer: &mut gst::Buffer| {
+            let mut map = buffer.get_mut()?.map_writable().ok()?;
             source.convert(from, from_stride, Target::new(&self.show, &mut map)?);
+            drop(map);
+            Some(buffer.clone())
+        };
+        let blank = || gst::Buffer::from_mut_slice(vec![0_u8; self.show.size()]);
+        match self.kept.take(blank) {
+            Some(sheet) => fill(&mut sheet.buffer),
+            None => fill(&mut blank()),
         }
-        if self.kept.len() < KEPT {
-            self.kept.push(packed.clone());
-        }
-        Some(packed)
     }
 }
 
@@ -319,6 +317,11 @@ mod tests {
         }
         assert_eq!(held.map_readable().unwrap()[0], 20);
         assert_eq!(copied.map_readable().unwrap()[0], 25);
-        assert_eq!(packer.kept.len(), 3, "the two that are held and the one that goes round");
+        let memories = (0..9).map(|_| packer.pack(&sample(70)).unwrap().peek_memory(0).as_ptr());
+        assert_eq!(
+            memories.collect::<std::collections::BTreeSet<_>>().len(),
+            1,
+            "one goes round beside the two that are held"
+        );
     }
 }

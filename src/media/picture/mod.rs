@@ -1,12 +1,15 @@
-//! Drawn pictures: the test picture and the slate.
+//! Drawn pictures: the test picture and the slate; and the buffers that pictures lie in.
 //!
 //! A [`Canvas`] draws into the bytes of one NV12 picture in GStreamer's default layout; [`text::render`] turns words
-//! into a [`Mask`] that a canvas lays over in any colour. Nothing here knows pipelines' parts or time.
+//! into a [`Mask`] that a canvas lays over in any colour. [`kept`] has what is painted over again. Nothing here knows
+//! pipelines' parts or time.
 
 pub mod canvas;
+pub mod kept;
 pub mod text;
 
 pub use canvas::{Canvas, Painting, Rect};
+pub use kept::{Kept, let_pool_shrink};
 pub use text::{Mask, TextStyle, Weight};
 
 /// Where the planes of an NV12 picture lie: as GStreamer lays out a picture that carries no layout of its own.

@@ -14,6 +14,7 @@ use super::live_source;
 use super::switcher::{Layer, Switcher};
 use crate::media::actor::{Failure, Mailbox};
 use crate::media::links::{Depth, Link, Subscription};
+use crate::media::picture::let_pool_shrink;
 use crate::media::{Context, Reporter, lag};
 
 /// Pictures that may wait in front of the mixer: the delay budget, one that is being mixed, one that arrives.
@@ -172,6 +173,7 @@ impl Mixer {
         let pad = self.compositor.static_pad("src").ok_or_else(|| Failure::internal("the compositor has no output"))?;
         // What is later has lost pictures that waited in front of it.
         lag::watch_output(&pad, self.context.format.frame() * INPUT_FRAMES, &self.context, reporter);
+        let_pool_shrink(&pad);
         let (shared, reporter, context) = (self.shared.clone(), reporter.clone(), self.context.clone());
         pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
             if reporter.progress(1) == 0 {

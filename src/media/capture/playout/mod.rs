@@ -8,6 +8,7 @@
 //! A repeated file is sought back to its start while the shelf still holds its last pictures, so its frames join
 //! without a gap.
 
+mod connecting;
 mod pace;
 mod reader;
 mod shelf;

@@ -1,28 +1,24 @@
 //! The test picture: a background that is painted once, and the few parts that move.
 //!
-//! Pictures are kept in a ring of buffers. Each buffer holds the background and remembers which rectangles were drawn
-//! over it; a new frame takes a buffer that nobody reads any more, restores those rectangles and draws its own. So a
-//! frame costs what moves, not what is shown.
+//! Each buffer that is kept holds the background and remembers which rectangles were drawn over it; a new frame takes a
+//! buffer that nobody reads any more, restores those rectangles and draws its own. So a frame costs what moves, not what
+//! is shown.
 
 use cuebox_core::grid::{FrameIndex, Grid};
 
 use super::{Look, marks};
 use crate::media::picture::canvas::line_bounds;
-use crate::media::picture::{Canvas, Colour, Layout, Painting, Rect, TextStyle, Weight, text};
+use crate::media::picture::{Canvas, Colour, Kept, Layout, Painting, Rect, TextStyle, Weight, text};
 use crate::media::timing::ShowFormat;
 
 /// Buffers that a slow reader may hold before frames are left out.
-const RING: usize = 12;
+const MOST: usize = 12;
 
 pub struct TestPicture {
     scene: Scene,
     background: Painting,
-    ring: Vec<Sheet>,
-}
-
-struct Sheet {
-    buffer: gst::Buffer,
-    dirty: Vec<Rect>,
+    /// With what was drawn over each.
+    kept: Kept<Vec<Rect>>,
 }
 
 impl TestPicture {
@@ -30,7 +26,7 @@ impl TestPicture {
         let scene = Scene::new(format, look);
         let mut background = Painting::new(format.width, format.height);
         scene.paint_background(&mut background.canvas(), look);
-        Self { scene, background, ring: Vec::new() }
+        Self { scene, background, kept: Kept::new(MOST) }
     }
 
     /// The picture of a frame, stamped by `stamp`; `None` when every buffer is still being read.
@@ -40,24 +36,16 @@ impl TestPicture {
         pushed_ms: u64,
         stamp: impl FnOnce(&mut gst::BufferRef),
     ) -> Option<gst::Buffer> {
-        let free = match self.ring.iter_mut().position(|sheet| sheet.buffer.get_mut().is_some()) {
-            Some(free) => free,
-            None if self.ring.len() < RING => {
-                let buffer = gst::Buffer::from_mut_slice(self.background.data().to_vec());
-                self.ring.push(Sheet { buffer, dirty: Vec::new() });
-                self.ring.len() - 1
-            }
-            None => return None,
-        };
-        let sheet = self.ring.get_mut(free)?;
+        let background = &self.background;
+        let sheet = self.kept.take(|| gst::Buffer::from_mut_slice(background.data().to_vec()))?;
         let buffer = sheet.buffer.get_mut()?;
         stamp(buffer);
         let mut map = buffer.map_writable().ok()?;
         let mut canvas = Canvas::over(self.scene.layout, &mut map)?;
-        for rect in sheet.dirty.drain(..) {
-            canvas.restore(&self.background, rect);
+        for rect in sheet.note.drain(..) {
+            canvas.restore(background, rect);
         }
-        self.scene.paint_moving(&mut canvas, index, pushed_ms, &mut sheet.dirty);
+        self.scene.paint_moving(&mut canvas, index, pushed_ms, &mut sheet.note);
         drop(map);
         Some(sheet.buffer.clone())
     }

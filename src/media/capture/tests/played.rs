@@ -1,5 +1,9 @@
 //! Files and network streams.
 
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::time::Duration;
+
 use cuebox_core::config::Url;
 use cuebox_core::director::{CaptureSource, ErrorClass, Fact};
 use gst::prelude::*;
@@ -148,4 +152,33 @@ fn what_cannot_be_played_is_told_with_its_class() {
         assert_eq!(stage.wait_fact(epoch, failed), class, "{source:?}");
     }
     std::fs::remove_file(broken).unwrap();
+}
+
+/// Takes one player and answers its handshake, so that it asks to be let in; then says nothing more.
+fn silent_rtmp(listener: &TcpListener) -> TcpStream {
+    let (mut player, _) = listener.accept().unwrap();
+    player.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let mut hello = [0; 1 + 1536];
+    player.read_exact(&mut hello).unwrap();
+    let mut answer = vec![3; 1 + 2 * 1536];
+    answer[1..9].fill(0);
+    answer[1 + 1536..].copy_from_slice(&hello[1..]);
+    player.write_all(&answer).unwrap();
+    // Its acknowledgement and the beginning of what it asks.
+    player.read_exact(&mut [0; 1536 + 64]).unwrap();
+    player
+}
+
+#[test]
+fn a_source_that_ends_while_it_connects_lets_go_when_its_server_does() {
+    let stage = Stage::open();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = Url::new(format!("rtmp://{}/live/a", listener.local_addr().unwrap()));
+    let running = stage.start(1, CaptureSource::Network { url });
+    let mut player = silent_rtmp(&listener);
+    drop(running);
+    player.shutdown(Shutdown::Write).unwrap();
+    let mut rest = Vec::new();
+    let end = player.read_to_end(&mut rest);
+    assert!(end.is_ok(), "the connection is still there: {end:?}");
 }
