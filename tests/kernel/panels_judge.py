@@ -120,6 +120,12 @@ def marks(path, width, height):
     return found
 
 
+def unmarked(track, seen):
+    """How many pictures of a file have no marks. The program may begin with the slate."""
+    begun = next((at for at, mark in enumerate(seen) if mark), len(seen)) if track == "program" else 0
+    return seen[begun:].count(None) if any(seen) else len(seen)
+
+
 class Judge:
     def __init__(self, out):
         self.problems, self.looked = [], 0

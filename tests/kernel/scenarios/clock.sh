@@ -64,7 +64,7 @@ check() { # out
   python3 - "$1" <<'PY'
 import os, sys
 import show
-from panels_judge import marks
+from panels_judge import marks, unmarked
 
 HOUR, YEARS = 3600, (20 * 365 + 5) * 86400
 out = sys.argv[1]
@@ -84,6 +84,7 @@ pictures = 0
 for segment in manifest["segments"]:
     seen = marks(os.path.join(folder, segment["file"]), 320, 180)
     assert len(seen) == segment["frames"] and segment["sealed"], segment
+    assert unmarked(segment["track"], seen) == 0, segment
     off = {mark[1] - first - segment["first_frame"] - place for place, mark in enumerate(seen) if mark}
     assert off == {0}, (segment["file"], off)
     pictures += len(seen)
