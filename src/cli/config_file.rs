@@ -76,7 +76,7 @@ impl Loaded {
     /// Every problem of it, each with its key, or why it cannot be kept. What was before stays.
     pub fn patch(&self, patch: &Patch, check: bool) -> Result<Config, String> {
         let file = self.reload_file().map_err(|error| error.to_string())?;
-        let overrides = Overrides::of(&file.config.data_dir);
+        let overrides = Overrides::of(&file.config);
         let tree = patch.apply(overrides.read().map_err(|error| error.to_string())?);
         let config = laid_over(&file.text, &tree, &file.folder, &read_secret)?;
         if !check {
@@ -101,7 +101,7 @@ impl Loaded {
     ) -> Result<Self, LoadError> {
         let given = path.is_some();
         let FromFile { mut config, text, path, folder, warnings } = FromFile::read(path, given, &secret)?;
-        let overrides = Overrides::of(&config.data_dir);
+        let overrides = Overrides::of(&config);
         match overrides.read() {
             Ok(tree) if tree.is_empty() => {}
             Ok(tree) => match laid_over(&text, &tree, &folder, &secret) {

@@ -1,5 +1,6 @@
 //! `<data_dir>/overrides.toml`: what admins changed by `config patch`, laid over the configuration's file.
 //!
+//! They are not written while the disk of `data_dir` is absent: they would be lost below its mount point.
 //! The one before is kept as `overrides.before.toml`. Both may hold secrets, so that only their owner may read them.
 //! Overrides that do not go with the file any more (somebody edited it) are left out, with a warning: a box must come
 //! up.
@@ -9,8 +10,10 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use cuebox_core::config::patch;
+use cuebox_core::config::{Config, patch};
 use serde_json::{Map, Value};
+
+use crate::mounts::Place;
 
 const NAME: &str = "overrides.toml";
 const BEFORE: &str = "overrides.before.toml";
@@ -18,7 +21,7 @@ const FRESH: &str = "overrides.new.toml";
 const HEAD: &str = "# Written by `config patch`. Remove this file to go back to the configuration's own values.\n";
 
 pub struct Overrides {
-    folder: PathBuf,
+    place: Place,
 }
 
 /// Shown, it says which file and why.
@@ -30,12 +33,12 @@ pub struct OverridesError {
 }
 
 impl Overrides {
-    pub fn of(data_dir: &str) -> Self {
-        Self { folder: PathBuf::from(data_dir) }
+    pub fn of(config: &Config) -> Self {
+        Self { place: Place::new(&config.data_dir, config.record.require_mount) }
     }
 
     pub fn path(&self) -> PathBuf {
-        self.folder.join(NAME)
+        self.place.folder().join(NAME)
     }
 
     /// Nothing, where there are none.
@@ -55,24 +58,29 @@ impl Overrides {
     /// In place of those that were; durable when it returns.
     ///
     /// # Errors
-    /// The disk refuses. Those that were are still there.
+    /// The disk is absent, or refuses. Those that were are still there.
     pub fn write(&self, tree: &Map<String, Value>) -> Result<(), OverridesError> {
         let path = self.path();
-        self.replace(&path, tree).map_err(|error| OverridesError { path, why: format!("cannot be written: {error}") })
+        let fail = |why: String| OverridesError { path: path.clone(), why };
+        if !self.place.is_there() {
+            return Err(fail("its disk is not there, so that the change would be lost; plug it in first".to_owned()));
+        }
+        self.replace(&path, tree).map_err(|error| fail(format!("cannot be written: {error}")))
     }
 
     fn replace(&self, path: &Path, tree: &Map<String, Value>) -> io::Result<()> {
-        fs::create_dir_all(&self.folder)?;
-        let fresh = self.folder.join(FRESH);
+        let folder = self.place.folder();
+        fs::create_dir_all(folder)?;
+        let fresh = folder.join(FRESH);
         save(&fresh, format!("{HEAD}{}", patch::to_toml(tree)).as_bytes())?;
         match fs::read(path) {
             // A copy and no move: at every moment there are overrides.
-            Ok(before) => save(&self.folder.join(BEFORE), &before)?,
+            Ok(before) => save(&folder.join(BEFORE), &before)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
         fs::rename(&fresh, path)?;
-        File::open(&self.folder)?.sync_all()
+        File::open(folder)?.sync_all()
     }
 }
 

@@ -46,14 +46,17 @@ fn a_box_whose_disk_is_absent_writes_nothing_below_its_mount_point_and_records_w
         });
         assert!(status["alerts"].to_string().contains("is not there"), "{case}: {}", status["alerts"]);
         cuebox.done(&["cut", "2"]);
+        let why = cuebox.refused(&["config", "patch", "program.auto_return = \"off\""]);
+        assert!(why.contains("its disk is not there"), "{case}: {why}");
         assert_eq!(names(&data), [] as [&str; 0], "{case}: below the mount point");
 
         plug_in(&cuebox, &data);
         cuebox.wait_live(5);
+        cuebox.done(&["config", "patch", "program.auto_return = \"off\""]);
         cuebox.done(&["marker", "on the disk"]);
         let seen = PathBuf::from(format!("/proc/{}/root{}", cuebox.pid(), data.display()));
         until("index, journal and recordings are on the disk", 30, || {
-            ["cuebox.db", "journal", "shows"].iter().all(|name| seen.join(name).exists())
+            ["cuebox.db", "journal", "overrides.toml", "shows"].iter().all(|name| seen.join(name).exists())
         });
         cuebox.stop();
         assert_eq!(names(&data), [] as [&str; 0], "{case}: below the mount point, afterwards");

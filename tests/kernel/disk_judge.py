@@ -10,13 +10,13 @@ import json
 import os
 import sys
 
-from panels_judge import marks, unmarked
+import marks
 
 
 def published(out, width, height):
     """Problems of the published stream."""
     raw = os.path.join(out, "leg.ts")
-    numbers = [mark[1] for mark in marks(raw, width, height) if mark]
+    numbers = [mark[1] for mark in marks.read(raw, width, height) if mark]
     missing = [(a, b) for a, b in zip(numbers, numbers[1:]) if b != a + 1]
     print(f"FACT published: {len(numbers)} frames, {len(missing)} breaks")
     if len(numbers) < 15 * 30:
@@ -35,10 +35,10 @@ def recorded(out, width, height):
     folder, clean, offsets = os.path.dirname(manifests[0]), 0, set()
     for segment in manifest["segments"]:
         path = os.path.join(folder, segment["file"])
-        seen = marks(path, width, height) if os.path.exists(path) else []
+        seen = marks.read(path, width, height) if os.path.exists(path) else []
         if len(seen) != segment["frames"] or not segment["sealed"]:
             yield f"{segment['file']}: {len(seen)} pictures: {segment}"
-        if none := unmarked(segment["track"], seen):
+        if none := marks.missing(segment["track"], seen):
             yield f"{segment['file']}: {none} of {len(seen)} pictures have no marks"
         first = manifest["origin"] - manifest["origin_frame"] + segment["first_frame"]
         offsets |= {mark[1] - first - place for place, mark in enumerate(seen) if mark}

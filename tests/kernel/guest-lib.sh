@@ -70,6 +70,15 @@ video_bitrate = "1 Mbit/s"
 TOML
 }
 
+# test_camera NUMBER HZ: a slot with the test picture and its marks, and a tone of this pitch.
+test_camera() {
+  cat >>"$config" <<TOML
+[[slot]]
+number = $1
+source = { kind = "test", marks = true, tone_hz = $2 }
+TOML
+}
+
 ctl() { "$cuebox" ctl --socket "$socket" "$@"; }
 
 # becomes SECONDS PYTHON-EXPRESSION: waits until it holds of the newest status document, `s`.
@@ -117,6 +126,26 @@ hand_over() {
   cp -r "$data" /out/data
   # What a scenario gathered for its check.
   [ ! -d /tmp/panels ] || cp -r /tmp/panels /out/panels
+}
+
+# What vivid's first device receives as an HDMI input, by the number of `dv_timings_signal_mode`.
+signals=("" no-signal no-lock out-of-range)
+
+# Sets what it receives, and notes when.
+signal() { # what mode
+  echo "$(up) $1" >>/out/signal.log
+  v4l2-ctl -d 0 -c dv_timings_signal_mode=$2 || die "the signal cannot be set to $2"
+}
+
+# Plugs in a USB stick with the pictures of stick-pictures; it takes its commands on the descriptor in `stick`.
+start_stick() {
+  modprobe vhci-hcd
+  modprobe uvcvideo
+  cp -r /out/pictures /tmp/pictures
+  mkfifo /tmp/stick
+  exec {stick}<>/tmp/stick
+  python3 /out/kernel/usb_stick.py 0 /tmp/pictures 15 </tmp/stick >/out/stick.log &
+  echo plug >&"$stick"
 }
 
 # The node of a device-mapper device: without udevd nobody makes one.

@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import sys
 
+import marks
 import show
 
 FPS = 15
@@ -97,35 +98,6 @@ class Picture:
         return wrong <= 2
 
 
-def crc8(data):
-    crc = 0
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = (crc << 1 ^ 7) & 0xFF if crc & 0x80 else crc << 1
-    return crc
-
-
-def marks(path, width, height):
-    """(slot, number of the frame since boot) of each picture; None where there are no marks."""
-    cell, rows = width // 40, height // 45
-    raw = ffmpeg("-i", path, "-an", "-vsync", "passthrough", "-vf", f"crop={width}:{rows}:0:0,format=gray")
-    found = []
-    for at in range(0, len(raw), width * rows):
-        line = raw[at + rows // 2 * width :][:width]
-        bits = "".join("1" if line[n * cell + cell // 2] > 125 else "0" for n in range(40))
-        data = int(bits, 2).to_bytes(5, "big")
-        valid = data[0] >> 4 == 0b1010 and crc8(data[:4]) == data[4]
-        found.append((data[0] & 15, int.from_bytes(data[1:4], "big")) if valid else None)
-    return found
-
-
-def unmarked(track, seen):
-    """How many pictures of a file have no marks. The program may begin with the slate."""
-    begun = next((at for at, mark in enumerate(seen) if mark), len(seen)) if track == "program" else 0
-    return seen[begun:].count(None) if any(seen) else len(seen)
-
-
 class Judge:
     def __init__(self, out):
         self.problems, self.looked = [], 0
@@ -147,12 +119,7 @@ class Judge:
         by_panel = [entry for entry in timeline if entry["kind"] == "on_air" and entry.get("by") == "panel"]
         wanted, came = [entry["pressed"] for entry in self.presses], [entry["slot"] for entry in by_panel]
         self.expect(wanted == came, f"pressed {wanted}, on air {came}")
-        recorded = {}
-        for segment in manifest["segments"]:
-            if segment["track"] == "program":
-                path = os.path.join(self.show, segment["file"])
-                found = marks(path, *(int(side) for side in manifest["size"].split("x")))
-                recorded |= dict(enumerate(found, start=segment["first_frame"]))
+        recorded = marks.of_track(self.show, manifest, "program")
         delays, encoded = {}, {}
         for press, switch in zip(self.presses, by_panel):
             frame, slot = switch["frame"], switch["slot"]

@@ -9,8 +9,8 @@ open then is sealed in order."""
 import os
 import sys
 
+import marks
 import show
-from panels_judge import marks
 
 TRACKS = ("program", "slot-1", "slot-2")
 # What a kill may cost.
@@ -39,7 +39,7 @@ def main():
     seen = {}
     for (track, number), segment in files.items():
         path = os.path.join(folder, segment["file"])
-        found = marks(path, 320, 180)
+        found = marks.read(path, 320, 180)
         if len(found) != segment["frames"] or not segment["sealed"] or segment["clean"] != (number == 3):
             problems.append(f"{len(found)} pictures: {segment}")
         if track == "slot-2":

@@ -13,6 +13,11 @@ def only(data):
     return found[0]
 
 
+def time_of(manifest, frame):
+    """The monotonic time of a frame of the show, in seconds; of the boot in which it was begun or went on last."""
+    return (manifest["origin"] - manifest["origin_frame"] + frame) / manifest["fps"]
+
+
 def read(folder):
     """The manifest, and the timeline's entries in their order."""
     with open(os.path.join(folder, "show.json")) as file:

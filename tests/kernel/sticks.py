@@ -6,7 +6,7 @@ usage: sticks.py OUT
 Each stick's pictures have a colour of their own. OUT/shown.log has, for each span of the guest's monotonic clock, the
 stick of each slot ("-": none), as the hands of the scenario plugged them. Every file holds one stick alone; in each span
 each slot has pictures of its stick, and none where it had no stick; the program shows the stick of the slot that the
-timeline has on air. A stick that froze on air is replaced within its limit."""
+timeline has on air."""
 import os
 import subprocess
 import sys
@@ -19,8 +19,6 @@ FAR = 40
 LEAST_SHARE = 0.9
 # Of a span of two seconds.
 LEAST_FRAMES = 25
-# Four intervals of a stick of 15 frames a second, and the frame in which it is seen.
-FROZEN_S = max(0.25, 4 / 15) + 1 / 15
 
 
 def stick_of(u, v):
@@ -77,17 +75,6 @@ class Judge:
                 self.problems.append(f"frame {frame}: the program shows {shown}; slot {slot} is on air, with {due}")
                 break
 
-    def frozen(self, out):
-        with open(os.path.join(out, "stick-A.log")) as file:
-            at = next(float(line.split()[0]) for line in file if line.split()[1] == "freeze")
-        fps = self.manifest["fps"]
-        # A frame is mixed a little later than its own time, so the loss shows in frames that are older than it.
-        other = [e["frame"] for e in self.timeline if e["kind"] == "on_air" and e["slot"] != 1 and e["frame"] > self.frame(at) - 2]
-        gap = (min(other) - self.frame(at)) / fps if other else None
-        print(f"FACT frozen on air -> another slot on air: {'never' if gap is None else f'{gap * 1000:.0f} ms'}")
-        if gap is None or gap > FROZEN_S:
-            self.problems.append(f"frozen on air: {gap} s until another slot was on air")
-
 
 def main():
     out = sys.argv[1]
@@ -96,7 +83,6 @@ def main():
         spans = [line.split() for line in file]
     for start, end, *sticks in spans:
         judge.span(float(start), float(end), sticks)
-    judge.frozen(out)
     files = len(judge.manifest["segments"])
     print(f"FACT {len(spans)} times the sticks were plugged in otherwise; {files} files, each of one stick")
     print("\n".join(judge.problems))

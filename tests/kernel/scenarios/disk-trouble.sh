@@ -99,12 +99,6 @@ write_config() {
   begin_config "320x180"
   cat >>"$config" <<TOML
 start_slot = 1
-[[slot]]
-number = 1
-source = { kind = "test", marks = true, tone_hz = 440 }
-[[slot]]
-number = 2
-source = { kind = "test", marks = true, tone_hz = 330 }
 [[leg]]
 name = "far"
 kind = "srt"
@@ -113,9 +107,9 @@ url = "srt://127.0.0.1:9710"
 [record]
 segment_minutes = 0.1
 keep_free = "1 MB"
-[show]
-autostart = true
 TOML
+  test_camera 1 440
+  test_camera 2 330
 }
 
 check() { # out

@@ -15,17 +15,17 @@ guest() {
   for mode in 1 2 3; do
     ctl cut 1 || die "cut 1"
     wait_for 10 "the HDMI input on air" is 's["program"]["on_air"] == 1'
-    signal "lost-$mode" "$mode"
+    signal "${signals[mode]}" "$mode"
     wait_for 20 "another slot on air" is 's["program"]["on_air"] == 2'
-    wait_for 5 "kind $mode is told" is "s['slots'][0]['state'] == 'no_signal' and (s['slots'][0]['why'] or '').startswith('$(word_of $mode)')"
-    signal back 0
+    wait_for 5 "kind $mode is told" is "s['slots'][0]['state'] == 'no_signal' and (s['slots'][0]['why'] or '').startswith('${signals[mode]//-/ }')"
+    signal signal-back 0
     wait_for 20 "the HDMI input is live again" is 's["slots"][0]["state"] == "live"'
   done
   ctl cut 1 || die "cut 1"
   wait_for 10 "the HDMI input on air" is 's["program"]["on_air"] == 1'
   # Another mode: 4 is the one that `dv_timings` names, here 640x480p59.94.
   v4l2-ctl -d 0 -c dv_timings=0
-  signal mode 4
+  signal other-mode 4
   wait_for 20 "another slot on air" is 's["program"]["on_air"] == 2'
   wait_for 30 "the HDMI input is live in its new mode" is 's["slots"][0]["state"] == "live"'
   ctl cut 1 || die "cut 1 in its new mode"
@@ -36,14 +36,6 @@ guest() {
   ctl show stop || die "show stop"
   wait_for 30 "the show is over" is 's["show"] is None and s["recording"]["state"] == "idle"'
   stop_cuebox
-}
-
-word_of() { case $1 in 1) echo "no signal" ;; 2) echo "no lock" ;; 3) echo "out of range" ;; esac; }
-
-# Sets what the input receives, and notes when.
-signal() { # what mode
-  echo "$(up) $1" >>/out/signal.log
-  v4l2-ctl -d 0 -c dv_timings_signal_mode=$2 || die "the signal cannot be set to $2"
 }
 
 write_config() {
@@ -63,12 +55,11 @@ source = { kind = "v4l2", port = "platform-vivid.0-1", controls = { brightness =
 audio = "none"
 [record]
 keep_free = "50 MB"
-[show]
-autostart = true
 TOML
 }
 
 check() { # out
   python3 recordings.py "$1/data" slot-2 || return 1
+  python3 losses.py "$1" 1=signal.log || return 1
   python3 signals.py "$1"
 }

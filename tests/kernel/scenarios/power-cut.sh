@@ -27,16 +27,10 @@ guest() {
 write_config() {
   begin_config "320x180"
   cat >>"$config" <<TOML
-[[slot]]
-number = 1
-source = { kind = "test", marks = true, tone_hz = 440 }
-[[slot]]
-number = 2
-source = { kind = "test", marks = true, tone_hz = 330 }
 [record]
 segment_minutes = 0.1
 keep_free = "1 MB"
-[show]
-autostart = true
 TOML
+  test_camera 1 440
+  test_camera 2 330
 }

@@ -54,16 +54,12 @@ plug() { # name folder
 write_config() {
   begin_config "320x180"
   cat >>"$config" <<TOML
-[[slot]]
-number = 1
-source = { kind = "test", marks = true, tone_hz = 440 }
 [record]
 segment_minutes = 0.1
 keep_free = "1 MB"
 second_dir = "$second"
-[show]
-autostart = true
 TOML
+  test_camera 1 440
 }
 
 check() { # out

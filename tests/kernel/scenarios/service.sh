@@ -105,16 +105,12 @@ write_config() {
   cat >>"$config" <<TOML
 start_slot = 1
 [[slot]]
-number = 1
-source = { kind = "test", marks = true, tone_hz = 440 }
-[[slot]]
 number = 2
 source = { kind = "v4l2", port = "platform-vivid.0-0" }
 [record]
 keep_free = "1 MB"
-[show]
-autostart = true
 TOML
+  test_camera 1 440
 }
 
 check() { # out

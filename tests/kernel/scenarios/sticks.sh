@@ -189,8 +189,6 @@ start_slot = 1
 steady_s = 1
 [record]
 keep_free = "50 MB"
-[show]
-autostart = true
 TOML
   local n
   for n in 1 2 3 4 5; do
@@ -203,5 +201,7 @@ TOML
 }
 
 check() { # out
+  grep freeze "$1/stick-A.log" >"$1/frozen.log"
+  python3 losses.py "$1" 1=frozen.log || return 1
   python3 sticks.py "$1"
 }

@@ -2,20 +2,13 @@
 # again afterwards, and the program's recording goes through it all without a lost or doubled picture.
 
 prepare() { # out
-  mkdir -p "$1/pictures"
-  ffmpeg -v error -f lavfi -i testsrc2=size=640x360:rate=15 -frames:v 45 -q:v 5 "$1/pictures/%03d.jpg"
+  ./stick-pictures "$1"
 }
 
 guest() {
   modprobe vivid n_devs=1 node_types=0x1 num_inputs=1 input_types=0
-  modprobe vhci-hcd
-  modprobe uvcvideo
   v4l2-ctl -d 0 -c horizontal_movement=6
-  cp -r /out/pictures /tmp/pictures
-  mkfifo /tmp/stick
-  python3 /out/kernel/usb_stick.py 0 /tmp/pictures 15 </tmp/stick >/out/stick.log &
-  exec 9>/tmp/stick
-  echo plug >&9
+  start_stick
   write_config
   start_cuebox
   wait_for 60 "both slots are live" is 'all(x["state"] == "live" for x in s["slots"])'
@@ -23,19 +16,19 @@ guest() {
   ctl cut 1 || die "cut 1"
   wait_for 10 "the stick on air" is 's["program"]["on_air"] == 1'
 
-  echo unplug >&9
+  echo unplug >&"$stick"
   wait_for 20 "another slot on air" is 's["program"]["on_air"] == 2'
   wait_for 10 "the stick's slot is not live" is 's["slots"][0]["state"] != "live"'
   sleep 2
-  echo plug >&9
+  echo plug >&"$stick"
   wait_for 60 "the stick's slot is live again" is 's["slots"][0]["state"] == "live"'
   becomes 1 's["program"]["on_air"] == 2' || die "it went on air by itself"
 
   ctl cut 1 || die "cut back to 1"
   wait_for 10 "the stick on air again" is 's["program"]["on_air"] == 1'
-  echo freeze >&9
+  echo freeze >&"$stick"
   wait_for 20 "another slot on air" is 's["program"]["on_air"] == 2'
-  echo thaw >&9
+  echo thaw >&"$stick"
   wait_for 60 "the stick's slot is live again" is 's["slots"][0]["state"] == "live"'
   ctl show stop || die "show stop"
   wait_for 30 "the show is over" is 's["show"] is None and s["recording"]["state"] == "idle"'
@@ -57,12 +50,10 @@ name = "Bridge"
 source = { kind = "v4l2", port = "platform-vivid.0-0" }
 [record]
 keep_free = "50 MB"
-[show]
-autostart = true
 TOML
 }
 
 check() { # out
   python3 recordings.py "$1/data" program slot-2 || return 1
-  python3 failover.py "$1"
+  python3 losses.py "$1" 1=stick.log
 }
