@@ -54,7 +54,7 @@ pub fn sources(context: &Context, slots: u8) -> Vec<Actor> {
 
 fn source(context: &Context, slot: SlotId) -> Actor {
     let source = CaptureSource::Test { marks: true, tone_hz: Some(200 + 100 * u32::from(slot.number())) };
-    let wish = Capture { epoch: Epoch(1), name: format!("Camera {slot}"), source };
+    let wish = Capture { epoch: Epoch(1), name: format!("Camera {slot}"), source, own_sound: true };
     Actor::start(context, Wish::Capture(slot, wish), |_| ()).expect("a thread")
 }
 

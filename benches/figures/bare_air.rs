@@ -22,7 +22,7 @@ pub fn run(host: &str, token: &str, seconds: &str) {
     let context = super::bare::context(1280, 720);
     let slot = SlotId::new(1).expect("a slot");
     let source = CaptureSource::Test { marks: true, tone_hz: None };
-    let wish = Capture { epoch: Epoch(1), name: "Camera 1".to_owned(), source };
+    let wish = Capture { epoch: Epoch(1), name: "Camera 1".to_owned(), source, own_sound: true };
     let actor = Actor::start(&context, Wish::Capture(slot, wish), |_| ()).expect("a thread");
     let text = "appsrc name=v is-live=true format=time ! \
          x264enc tune=zerolatency speed-preset=ultrafast bitrate=2500 key-int-max=60 ! \

@@ -92,7 +92,7 @@ fn goal() -> Wanted {
     };
     let capture = |slot: SlotId| {
         let source = CaptureSource::Test { marks: true, tone_hz: Some(440) };
-        (slot, Capture { epoch: Epoch(1), name: format!("Camera {slot}"), source })
+        (slot, Capture { epoch: Epoch(1), name: format!("Camera {slot}"), source, own_sound: true })
     };
     Wanted {
         epoch: Epoch(1),

@@ -94,6 +94,7 @@ fn list(errors: &[MediaError]) -> String {
 pub fn run(job: Job) -> Result<Ended, RunError> {
     crate::media::memory::bound();
     crate::media::requirements::leave_crashes_alone();
+    crate::media::requirements::close_cameras_whole();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("surface")

@@ -77,6 +77,13 @@ pub struct SlotConfig {
     pub delay_ms: u32,
 }
 
+impl SlotConfig {
+    /// The slot's sound is what its source brings beside the picture. A camera's picture brings none: its card is apart.
+    pub fn has_own_sound(&self) -> bool {
+        self.audio == SlotAudio::Auto && !matches!(self.source, Source::V4l2 { .. })
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {

@@ -62,6 +62,13 @@ pub struct Capture {
     /// Drawn into the test picture; otherwise only for logs.
     pub name: String,
     pub source: CaptureSource,
+    /// The sound that comes with the picture is the slot's.
+    #[serde(default = "yes")]
+    pub own_sound: bool,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

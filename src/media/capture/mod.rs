@@ -45,17 +45,17 @@ pub fn build(
     match &wish.source {
         CaptureSource::Test { marks, tone_hz } => {
             let look = test_source::Look { slot, name: wish.name.clone(), marks: *marks, tone_hz: *tone_hz };
-            Ok(Box::new(test_source::TestSource::build(context, look, reporter)?))
+            Ok(Box::new(test_source::TestSource::build(context, look, wish.own_sound, reporter)?))
         }
         CaptureSource::V4l2 { node, mode, controls } => {
             node::prepare(node, controls);
             Ok(Box::new(camera::Camera::build(context, slot, (node, mode), reporter, mailbox)?))
         }
         CaptureSource::File { path, repeat } => {
-            Ok(Box::new(playout::Playout::file(context, slot, (path, *repeat), reporter, mailbox)?))
+            Ok(Box::new(playout::Playout::file(context, slot, (path, *repeat), wish.own_sound, reporter, mailbox)?))
         }
         CaptureSource::Network { url } => {
-            Ok(Box::new(playout::Playout::network(context, slot, url, reporter, mailbox)?))
+            Ok(Box::new(playout::Playout::network(context, slot, url, wish.own_sound, reporter, mailbox)?))
         }
     }
 }

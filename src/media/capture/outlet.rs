@@ -84,6 +84,16 @@ impl Outlet {
     }
 }
 
+/// The sound that comes with a source's picture: nothing, where the slot's sound is another or none.
+pub fn own_sound(
+    context: &Context,
+    pipeline: &gst::Pipeline,
+    slot: SlotId,
+    is_taken: bool,
+) -> Result<(Option<Outlet>, Option<SoundPusher>), Failure> {
+    Ok(is_taken.then(|| Outlet::sound(context, pipeline, slot, None)).transpose()?.unzip())
+}
+
 impl Drop for Outlet {
     fn drop(&mut self) {
         self.context.slot_gauge(self.slot, |gauges| match self.kind {

@@ -1,7 +1,8 @@
 # An HDMI input (vivid) and a USB stick are on air in turn, and lost in each of five ways, each a number of times and at no
 # particular point of a frame: how long the program goes on showing what is gone.
+# What the box holds open does not grow with it.
 # KERNEL_TEST_LOSSES: how often each way.
-losses=${KERNEL_TEST_LOSSES:-2}
+losses=${KERNEL_TEST_LOSSES:-3}
 
 prepare() { # out
   echo "losses=$losses" >"$1/kernel/choices"
@@ -37,6 +38,9 @@ guest() {
     replaced
     echo thaw >&"$stick"
     wait_for 60 "it moves again" is 's["slots"][2]["state"] == "live"'
+    # What was closed a moment ago.
+    pause 1
+    holds >>/out/held.log
   done
   ctl show stop || die "show stop"
   wait_for 30 "the show is over" is 's["show"] is None and s["recording"]["state"] == "idle"'
@@ -48,6 +52,12 @@ on_air() { # slot
   ctl cut "$1" || die "cut $1"
   wait_for 10 "slot $1 on air" is "s['program']['on_air'] == $1"
   pause "0.$((500 + RANDOM % 100))"
+}
+
+# File descriptors and threads of the box.
+holds() {
+  local files=(/proc/"$cuebox_pid"/fd/*) threads=(/proc/"$cuebox_pid"/task/*)
+  echo "${#files[@]} ${#threads[@]}"
 }
 
 replaced() { wait_for 20 "another slot on air" is 's["program"]["on_air"] == 1'; }
@@ -73,5 +83,8 @@ TOML
 }
 
 check() { # out
-  python3 losses.py "$1" 2=signal.log 3=stick.log
+  python3 losses.py "$1" 2=signal.log 3=stick.log || return 1
+  awk '{ files = $1; threads = $2 } NR == 1 { f = files; t = threads }
+    END { print "FACT " f " -> " files " files, " t " -> " threads " threads"; exit NR < 2 || files > f + 2 || threads > t + 2 }' \
+    "$1/held.log"
 }

@@ -268,7 +268,8 @@ impl Inputs {
         }
         for (id, own) in &config.slots {
             let setting = Setting { slot: own, program: &config.program };
-            let changed = old.get(id).is_some_and(|old| old.source != own.source);
+            let opens_as = |slot: &SlotConfig| (slot.source.clone(), slot.has_own_sound());
+            let changed = old.get(id).is_some_and(|old| opens_as(old) != opens_as(own));
             let port = |source: &Source| match source {
                 Source::V4l2 { port, .. } => Some(port.clone()),
                 Source::Test { .. } | Source::File { .. } | Source::Network { .. } => None,

@@ -1,7 +1,8 @@
 //! Who sits in which slot, and whether its picture can be used.
 
 use crate::world::{Mood, World, cameras, config, ms, slot};
-use cuebox_core::config::Source;
+use cuebox_core::command::Command;
+use cuebox_core::config::{SlotAudio, Source};
 use cuebox_core::director::{ErrorClass, Event, Fact, Job};
 use cuebox_core::status::SlotState;
 
@@ -129,6 +130,30 @@ fn a_sound_card_that_fails_leaves_the_picture_alone() {
     world.mood(Job::Sound(slot(1)), Mood::Silent);
     world.until("a hanging card is taken out", SECOND * 2, |world| world.wanted().sounds.is_empty());
     assert_eq!(world.state(slot(1)), SlotState::Live);
+}
+
+#[test]
+fn a_source_with_a_sound_card_beside_it_gives_its_picture_alone() {
+    let mut world = on_air(config());
+    let sound = |world: &World| {
+        (
+            world.wanted().captures[&slot(2)].own_sound,
+            world.wanted().sounds.get(&slot(2)).map(|wish| wish.device.clone()),
+        )
+    };
+    assert_eq!(sound(&world), (true, None));
+    for (audio, wanted) in [
+        (SlotAudio::Alsa("hw:CARD=CODEC".to_owned()), (false, Some("hw:CARD=CODEC".to_owned()))),
+        (SlotAudio::None, (false, None)),
+        (SlotAudio::Auto, (true, None)),
+    ] {
+        let mut config = world.director.config().clone();
+        config.slots.get_mut(&slot(2)).unwrap().audio = audio;
+        world.send(Command::Reload);
+        world.tell(Event::ConfigLoaded(Box::new(config)));
+        world.until("live again", SECOND * 5, |world| world.state(slot(2)) == SlotState::Live);
+        assert_eq!(sound(&world), wanted);
+    }
 }
 
 #[test]

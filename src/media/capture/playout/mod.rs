@@ -19,7 +19,7 @@ use cuebox_core::director::ErrorClass;
 use cuebox_core::ids::SlotId;
 use gst::prelude::*;
 
-use super::outlet::Outlet;
+use super::outlet::{self, Outlet};
 use crate::media::actor::{Failure, Mailbox, Part};
 use crate::media::ticker::Ticker;
 use crate::media::{Context, Reporter};
@@ -36,7 +36,7 @@ pub struct Playout {
     repeat: bool,
     feed: Option<Feed>,
     ticker: Option<Ticker>,
-    _outlets: [Outlet; 2],
+    _outlets: (Outlet, Option<Outlet>),
 }
 
 impl Playout {
@@ -44,6 +44,7 @@ impl Playout {
         context: &Context,
         slot: SlotId,
         (path, repeat): (&str, bool),
+        own_sound: bool,
         reporter: &Reporter,
         mailbox: &Mailbox,
     ) -> Result<Self, Failure> {
@@ -53,29 +54,31 @@ impl Playout {
         }
         let uri = gst::glib::filename_to_uri(&path, None)
             .map_err(|error| Failure::new(ErrorClass::Device, error.message().to_owned()))?;
-        Self::build(context, slot, (&Url::new(uri.as_str()), repeat, Pace::file()), reporter, mailbox)
+        Self::build(context, slot, (&Url::new(uri.as_str()), repeat, Pace::file()), own_sound, reporter, mailbox)
     }
 
     pub fn network(
         context: &Context,
         slot: SlotId,
         url: &Url,
+        own_sound: bool,
         reporter: &Reporter,
         mailbox: &Mailbox,
     ) -> Result<Self, Failure> {
-        Self::build(context, slot, (url, false, Pace::live()), reporter, mailbox)
+        Self::build(context, slot, (url, false, Pace::live()), own_sound, reporter, mailbox)
     }
 
     fn build(
         context: &Context,
         slot: SlotId,
         (url, repeat, pace): (&Url, bool, Pace),
+        own_sound: bool,
         reporter: &Reporter,
         mailbox: &Mailbox,
     ) -> Result<Self, Failure> {
         let pipeline = gst::Pipeline::new();
         let (picture_outlet, pictures) = Outlet::picture(context, &pipeline, slot, reporter)?;
-        let (sound_outlet, sound) = Outlet::sound(context, &pipeline, slot, None)?;
+        let (sound_outlet, sound) = outlet::own_sound(context, &pipeline, slot, own_sound)?;
         let shelf = Arc::new(Shelf::new(context, slot, pace));
         let reader = Reader::build(context, url, &shelf, mailbox)?;
         let feed = Feed::new(context, shelf.clone(), pictures, sound, mailbox);
@@ -88,7 +91,7 @@ impl Playout {
             repeat,
             feed: Some(feed),
             ticker: None,
-            _outlets: [picture_outlet, sound_outlet],
+            _outlets: (picture_outlet, sound_outlet),
         })
     }
 }

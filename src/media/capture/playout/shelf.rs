@@ -206,7 +206,7 @@ pub struct Feed {
     context: Context,
     shelf: std::sync::Arc<Shelf>,
     pictures: PicturePusher,
-    sound: SoundPusher,
+    sound: Option<SoundPusher>,
     mailbox: Mailbox,
     begun: bool,
 }
@@ -216,7 +216,7 @@ impl Feed {
         context: &Context,
         shelf: std::sync::Arc<Shelf>,
         pictures: PicturePusher,
-        sound: SoundPusher,
+        sound: Option<SoundPusher>,
         mailbox: &Mailbox,
     ) -> Self {
         Self { context: context.clone(), shelf, pictures, sound, mailbox: mailbox.clone(), begun: false }
@@ -237,7 +237,7 @@ impl Feed {
             None => true,
         };
         let position = first_sample(index, self.context.format.grid.fps());
-        shown && (!self.begun || self.sound.push(position, &sound))
+        shown && self.sound.as_mut().filter(|_| self.begun).is_none_or(|pusher| pusher.push(position, &sound))
     }
 }
 

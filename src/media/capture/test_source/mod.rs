@@ -10,7 +10,7 @@ mod tone;
 use cuebox_core::grid::FrameIndex;
 use cuebox_core::ids::SlotId;
 
-use super::outlet::{Outlet, PicturePusher, SoundPusher, first_sample};
+use super::outlet::{self, Outlet, PicturePusher, SoundPusher, first_sample};
 use crate::media::actor::{Failure, Part};
 use crate::media::ticker::Ticker;
 use crate::media::{Context, Reporter};
@@ -33,22 +33,23 @@ pub struct TestSource {
     slot: SlotId,
     feed: Option<Feed>,
     ticker: Option<Ticker>,
-    _outlets: [Outlet; 2],
+    _outlets: (Outlet, Option<Outlet>),
 }
 
 struct Feed {
     context: Context,
     pictures: PicturePusher,
-    sound: SoundPusher,
+    sound: Option<SoundPusher>,
     picture: TestPicture,
     tone: Tone,
 }
 
 impl TestSource {
-    pub fn build(context: &Context, look: Look, reporter: &Reporter) -> Result<Self, Failure> {
+    /// Silent without its `own_sound`.
+    pub fn build(context: &Context, look: Look, own_sound: bool, reporter: &Reporter) -> Result<Self, Failure> {
         let pipeline = gst::Pipeline::new();
         let (picture_outlet, pictures) = Outlet::picture(context, &pipeline, look.slot, reporter)?;
-        let (sound_outlet, sound) = Outlet::sound(context, &pipeline, look.slot, None)?;
+        let (sound_outlet, sound) = outlet::own_sound(context, &pipeline, look.slot, own_sound)?;
         let feed = Feed {
             context: context.clone(),
             pictures,
@@ -62,7 +63,7 @@ impl TestSource {
             slot: look.slot,
             feed: Some(feed),
             ticker: None,
-            _outlets: [picture_outlet, sound_outlet],
+            _outlets: (picture_outlet, sound_outlet),
         })
     }
 }
@@ -99,6 +100,6 @@ impl Feed {
             }
             self.pictures.delivered();
         }
-        self.sound.push(from, &self.tone.samples(from, to))
+        self.sound.as_mut().is_none_or(|sound| sound.push(from, &self.tone.samples(from, to)))
     }
 }

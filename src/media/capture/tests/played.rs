@@ -70,6 +70,20 @@ fn a_file_that_is_played_once_is_shown_to_its_end_and_then_told_ended() {
     assert!(pictures.last().unwrap().middle > 180, "the last picture was shown");
 }
 
+#[test]
+fn a_source_whose_sound_is_not_the_slots_brings_none() {
+    let path = film("silent");
+    let file = CaptureSource::File { path: path.clone(), repeat: true };
+    for source in [file, CaptureSource::Test { marks: true, tone_hz: Some(440) }] {
+        let mut stage = Stage::open();
+        let _running = stage.start_as(1, source, false);
+        stage.wait_fact(1, first_buffer);
+        stage.wait_pictures(FPS as usize);
+        assert_eq!(stage.sound().len(), 0);
+    }
+    std::fs::remove_file(path).unwrap();
+}
+
 /// Streams a moving picture and a tone by SRT until dropped.
 struct SrtServer(gst::Pipeline);
 

@@ -95,7 +95,11 @@ impl Stage {
 
     /// Starts slot 2 with this source.
     pub fn start(&self, epoch: u64, source: CaptureSource) -> Running {
-        let wish = Capture { epoch: Epoch(epoch), name: "Altar".to_owned(), source };
+        self.start_as(epoch, source, true)
+    }
+
+    pub fn start_as(&self, epoch: u64, source: CaptureSource, own_sound: bool) -> Running {
+        let wish = Capture { epoch: Epoch(epoch), name: "Altar".to_owned(), source, own_sound };
         Running(Actor::start(&self.context, Wish::Capture(slot(2), wish), |_| ()).unwrap())
     }
 

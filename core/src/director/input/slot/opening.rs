@@ -30,7 +30,8 @@ impl Slot {
             Source::File { path, repeat } => (CaptureSource::File { path: path.clone(), repeat: *repeat }, show_mfps),
             Source::Network { url } => (CaptureSource::Network { url: url.clone() }, show_mfps),
         };
-        self.capture = Some(Capture { epoch: context.new_epoch(), name: setting.slot.name.clone(), source });
+        let (epoch, name) = (context.new_epoch(), setting.slot.name.clone());
+        self.capture = Some(Capture { epoch, name, source, own_sound: setting.slot.has_own_sound() });
         self.total = 0;
         self.measured = Measured { nominal_mfps, ..Measured::default() };
         self.look = Look::default();
