@@ -45,8 +45,8 @@ pub enum Part {
     /// Every encoder that is not the processor itself.
     HardwareEncoders,
     Snapshots,
-    /// Panels and MQTT, which share their threads.
-    Surfaces,
+    Panels,
+    Mqtt,
 }
 
 impl Part {
@@ -70,7 +70,8 @@ impl Part {
         }
         match mark {
             "preview" => Some(Self::Snapshots),
-            "surface" => Some(Self::Surfaces),
+            "panel" => Some(Self::Panels),
+            "mqtt" => Some(Self::Mqtt),
             // An encoder of the board's, at work or being tried.
             _ if mark.starts_with("hw-") => Some(Self::HardwareEncoders),
             _ => None,
@@ -86,7 +87,8 @@ impl Part {
             Self::Leg(leg) => format!("leg-{leg}"),
             Self::HardwareEncoders => "hardware-encoders".to_owned(),
             Self::Snapshots => "snapshots".to_owned(),
-            Self::Surfaces => "surfaces".to_owned(),
+            Self::Panels => "panels".to_owned(),
+            Self::Mqtt => "mqtt".to_owned(),
         }
     }
 }
@@ -99,8 +101,9 @@ impl std::fmt::Display for Part {
             Self::SlotRecording(slot) => write!(f, "the recording of slot {slot}"),
             Self::Leg(leg) => write!(f, "leg {leg}"),
             Self::HardwareEncoders => f.write_str("every hardware encoder"),
-            Self::Snapshots => f.write_str("the snapshots"),
-            Self::Surfaces => f.write_str("panels and MQTT"),
+            Self::Snapshots => f.write_str("every snapshot"),
+            Self::Panels => f.write_str("every panel"),
+            Self::Mqtt => f.write_str("MQTT"),
         }
     }
 }
@@ -254,7 +257,9 @@ mod tests {
             ("leg-the-other-d", Some(Part::Leg(LegId::new("the-other-destination")))),
             ("leg-the", None),
             ("preview", Some(Part::Snapshots)),
-            ("surface", Some(Part::Surfaces)),
+            ("panel", Some(Part::Panels)),
+            ("mqtt", Some(Part::Mqtt)),
+            ("surface", None),
             ("capture-9", None),
             ("program", None),
             ("rec-program", None),

@@ -11,6 +11,7 @@
 //! | the loop stands still | the service manager's watchdog is not fed any more: it ends the process and starts it again |
 //! | the disk | facts, never errors: the show goes on without it |
 
+mod apart;
 mod banner;
 mod cycle;
 pub mod doctor;

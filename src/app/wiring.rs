@@ -21,6 +21,7 @@ use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
+use super::apart::Apart;
 use super::banner::Banner;
 use super::cycle::{Cycle, Order};
 use super::journal::{self, Keeper};
@@ -97,10 +98,11 @@ pub fn start(job: Job) -> Result<Cycle, RunError> {
     let life = Life { boot: uuid::Uuid::now_v7().to_string(), version: env!("CARGO_PKG_VERSION").to_owned(), started };
     let faults = fault::allowed();
     let answers = Answers::default();
-    let has_surfaces = !crashes.crashes().left_out().any(|part| *part == Part::Surfaces);
+    let has = |part: &Part| !crashes.crashes().left_out().any(|out| out == part);
     let no_panels = PanelConfig::default();
-    let panels = if has_surfaces { &config.panel } else { &no_panels };
-    let panels = Panels::start(panels, &panel_deps(newest.clone(), &sender));
+    let panels = if has(&Part::Panels) { &config.panel } else { &no_panels };
+    let panels_apart = Apart::start("panel").map_err(RunError::Runtime)?;
+    let panels = panels_apart.within(|| Panels::start(panels, &panel_deps(newest.clone(), &sender)));
     let deps = Deps {
         life,
         clock: if faults { fault::clock } else { now },
@@ -111,9 +113,20 @@ pub fn start(job: Job) -> Result<Cycle, RunError> {
         shows: Arc::new(Recorded(vault.reader())),
     };
     let console = Some(Console::start(&config.http, deps.clone())?);
-    let mqtt = config.mqtt.clone().filter(|_| has_surfaces);
-    let remote = mqtt.map(|mqtt| Remote::start(mqtt, remote_deps(&config.box_id, &deps, sender.clone())));
-    let surfaces = Surfaces { http: config.http.clone(), deps, console, answers, panels, remote, _devices: devices };
+    let mqtt = config.mqtt.clone().filter(|_| has(&Part::Mqtt));
+    let mqtt_apart = Apart::start("mqtt").map_err(RunError::Runtime)?;
+    let connect = |mqtt| Remote::start(mqtt, remote_deps(&config.box_id, &deps, sender.clone()));
+    let remote = mqtt_apart.within(|| mqtt.map(connect));
+    let surfaces = Surfaces {
+        http: config.http.clone(),
+        deps,
+        console,
+        answers,
+        panels,
+        remote,
+        _devices: devices,
+        _apart: [panels_apart, mqtt_apart],
+    };
     let banner = Banner::new(&config, job.file);
     Ok(Cycle {
         director,
@@ -159,6 +172,7 @@ pub struct Surfaces {
     remote: Option<Remote>,
     pub panels: Panels,
     _devices: DeviceWatch,
+    _apart: [Apart; 2],
 }
 
 impl Surfaces {

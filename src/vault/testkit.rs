@@ -10,9 +10,19 @@ pub struct TempDir(PathBuf);
 
 impl TempDir {
     pub fn new() -> Self {
+        Self::below(&std::env::temp_dir())
+    }
+
+    /// Where no disk has to be waited for.
+    pub fn in_memory() -> Self {
+        let memory = Path::new("/dev/shm");
+        if memory.is_dir() { Self::below(memory) } else { Self::new() }
+    }
+
+    fn below(folder: &Path) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("cuebox-vault-{}-{number}", std::process::id()));
+        let path = folder.join(format!("cuebox-vault-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&path).unwrap();
         Self(path)
     }

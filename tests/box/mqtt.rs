@@ -1,6 +1,6 @@
 //! The box as a real broker shows it, commanded by a foreign client.
 
-mod broker;
+pub mod broker;
 mod repeated;
 
 use serde_json::{Value, json};

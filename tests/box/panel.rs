@@ -16,14 +16,14 @@ use super::frames::assert_unbroken;
 use super::harness::{CueBox, Folder, alone, five_cameras, live_slots, signal, timeline, until};
 
 /// The simulated panel: its firmware, its own pseudo-terminal.
-struct Panel {
+pub struct Panel {
     child: Child,
     keys: ChildStdin,
     lamps: Arc<Mutex<String>>,
 }
 
 impl Panel {
-    fn start(link: &Path, name: &str) -> Self {
+    pub fn start(link: &Path, name: &str) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_cuebox-panel-sim"))
             .args(["--name", name, "--link"])
             .arg(link)

@@ -38,6 +38,8 @@ def recorded(out, width, height):
         seen = marks.read(path, width, height) if os.path.exists(path) else []
         if len(seen) != segment["frames"] or not segment["sealed"]:
             yield f"{segment['file']}: {len(seen)} pictures: {segment}"
+        if none := marks.missing(segment["track"], seen):
+            yield f"{segment['file']}: {none} of {len(seen)} pictures have no marks"
         first = manifest["origin"] - manifest["origin_frame"] + segment["first_frame"]
         offsets |= {mark[1] - first - place for place, mark in enumerate(seen) if mark}
         clean += segment["clean"]

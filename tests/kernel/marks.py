@@ -17,6 +17,12 @@ def read(path, width, height):
     return found
 
 
+def missing(track, seen):
+    """How many pictures of a file should have marks and have none. The program may begin with the slate."""
+    begun = next((at for at, mark in enumerate(seen) if mark), 0) if track == "program" else 0
+    return seen[begun:].count(None)
+
+
 def of_track(folder, manifest, track):
     """The marks of each recorded frame of a track, by the frame's number."""
     width, height = (int(side) for side in manifest["size"].split("x"))

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """Judges the recordings of one show from the files themselves.
 
-usage: recordings.py [--within W:H:X:Y] DATA_DIR TRACK…      tracks that must be there: program slot-1 …
+usage: recordings.py [--within W:H:X:Y] DATA_DIR TRACK…      tracks that must be there: program slot-1:heard …
 
 For every track: all files open, hold as many pictures as the manifest says, these are at least 90 % of the show's
 frames since the track began, none of them was shown twice (unless the manifest says that it filled a gap), and there
 is a sound track as long as the picture. The sources must move all the time: a picture that equals the one before it is
 a doubled one, except while the program shows the slate. `--within` names the part of the picture that moves, where most
-of it stands."""
+of it stands. A track that is `:heard` has to hold more than silence."""
 import json
 import os
 import statistics
@@ -20,6 +20,8 @@ LEAST_SHARE = 0.9
 # A doubled picture differs from the one before by coding noise alone, a moved one by the movement.
 DOUBLED_BELOW = 0.25
 SOUND_SLACK_S = 0.25
+# Of a tone that is played the whole time.
+HEARD_DB = -40
 # Pictures that the driver delivered more than half a frame late, which only a clock that does not wait for it can see:
 # their frames repeat the one before, and one is left out afterwards. That is no loss, and the manifest does not count it.
 LATE_SHARE = 0.03 if os.environ.get("KERNEL_TIME") == "real" else 0
@@ -69,7 +71,7 @@ class Judge:
         shown = [entry for entry in self.timeline if entry["kind"] in ("on_air", "slate") and entry["frame"] < frame]
         return bool(shown) and max(shown, key=lambda entry: entry["frame"])["kind"] == "on_air"
 
-    def track(self, name):
+    def track(self, name, heard):
         segments = sorted((s for s in self.manifest["segments"] if s["track"] == name), key=lambda s: s["number"])
         self.expect(segments, f"{name}: no file")
         if not segments:
@@ -91,6 +93,7 @@ class Judge:
         told = f"{name}: {doubled} pictures doubled, {repeated} admitted, {stands} by the slots"
         self.expect(doubled <= repeated + stands + LATE_SHARE * frames, told)
         loud = loudness_db(os.path.join(self.folder, segments[0]["file"]))
+        self.expect(not heard or (loud or -100) > HEARD_DB, f"{name}: {loud} dB: nothing is heard")
         print(f"FACT {name}: {frames} of {due} frames, {doubled} doubled, {repeated} filled, {len(segments)} files, {loud} dB")
 
     def segment(self, name, segment):
@@ -119,8 +122,9 @@ def main():
     if len(arguments) < 2:
         sys.exit(__doc__)
     judge = Judge(show.only(arguments[0]), within)
-    for name in arguments[1:]:
-        judge.track(name)
+    for argument in arguments[1:]:
+        name, _, heard = argument.partition(":")
+        judge.track(name, heard)
     print("\n".join(judge.problems))
     sys.exit(bool(judge.problems))
 

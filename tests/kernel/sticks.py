@@ -17,6 +17,8 @@ import show
 COLOURS = {"A": (90, 240), "B": (54, 34), "C": (240, 110), "D": (16, 146), "E": (202, 222), "F": (166, 16)}
 FAR = 40
 LEAST_SHARE = 0.9
+# Of a span of two seconds.
+LEAST_FRAMES = 25
 
 
 def stick_of(u, v):
@@ -59,6 +61,8 @@ class Judge:
 
     def span(self, start, end, sticks):
         frames = range(int(self.frame(start)) + 1, int(self.frame(end)))
+        if len(frames) < LEAST_FRAMES:
+            self.problems.append(f"{start}: only {len(frames)} frames were looked at")
         for slot, stick in enumerate(sticks, start=1):
             seen = [found for frame in frames if (found := self.tracks.get(f"slot-{slot}", {}).get(frame, "-")) != "-"]
             least = 0 if stick == "-" else LEAST_SHARE * len(frames)

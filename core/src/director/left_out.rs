@@ -12,6 +12,7 @@ use crate::status::Severity;
 use super::Director;
 
 const KIND: &str = "left_out";
+const MQTT_OFF: &str = "the box crashed in it; a restart tries again";
 
 impl Director {
     /// Leaves these parts out; to be called before the first event.
@@ -22,7 +23,8 @@ impl Director {
                 Part::Sound(slot) => self.inputs.bar_sound(*slot),
                 Part::Leg(leg) => self.uplink.bar(leg),
                 Part::HardwareEncoders => self.encodes.bar_hardware(),
-                Part::SlotRecording(_) | Part::Snapshots | Part::Surfaces => {}
+                Part::Mqtt => self.mqtt.why = Some(MQTT_OFF.to_owned()),
+                Part::SlotRecording(_) | Part::Snapshots | Part::Panels => {}
             }
             let text =
                 format!("{part} is left out: the box crashed in it again and again; a restart tries it once more");
@@ -52,7 +54,12 @@ impl Director {
         let is_out = |part: &Part| match part {
             Part::Slot(slot) => inputs.get(*slot).is_some_and(super::input::Slot::is_barred),
             Part::Leg(leg) => uplink.is_barred(leg),
-            Part::Sound(_) | Part::SlotRecording(_) | Part::HardwareEncoders | Part::Snapshots | Part::Surfaces => true,
+            Part::Sound(_)
+            | Part::SlotRecording(_)
+            | Part::HardwareEncoders
+            | Part::Snapshots
+            | Part::Panels
+            | Part::Mqtt => true,
         };
         for part in self.left_out.extract_if(.., |part| !is_out(part)) {
             self.context.alerts.clear(KIND, &part.key());

@@ -318,6 +318,11 @@ pub fn whole_show(root: &Path) {
     broken_at(Break::Kill, usize::MAX, root);
 }
 
+/// The folder of a show that a crash has ended in its middle.
+pub fn interrupted_show(root: &Path) {
+    broken_at(Break::Kill, 60, root);
+}
+
 /// A folder in which everything is wrong that can be.
 pub fn wreck(root: &Path) {
     broken_at(Break::Kill, usize::MAX, root);

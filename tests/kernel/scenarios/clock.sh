@@ -58,7 +58,7 @@ check() { # out
   python3 - "$1" <<'PY'
 import os, sys
 import show
-from panels_judge import marks
+import marks
 
 HOUR, YEARS = 3600, (20 * 365 + 5) * 86400
 out = sys.argv[1]
@@ -76,8 +76,9 @@ assert {segment["number"] for segment in manifest["segments"]} == {1, 2}, "a fil
 # Each picture is the frame that its place says: no clock but the monotonic one has part in it.
 pictures = 0
 for segment in manifest["segments"]:
-    seen = marks(os.path.join(folder, segment["file"]), 320, 180)
+    seen = marks.read(os.path.join(folder, segment["file"]), 320, 180)
     assert len(seen) == segment["frames"] and segment["sealed"], segment
+    assert marks.missing(segment["track"], seen) == 0, segment
     off = {mark[1] - first - segment["first_frame"] - place for place, mark in enumerate(seen) if mark}
     assert off == {0}, (segment["file"], off)
     pictures += len(seen)

@@ -64,6 +64,6 @@ TOML
 }
 
 check() { # out
-  python3 recordings.py "$1/data" program slot-1 slot-2 slot-3 slot-4 slot-5 || return 1
+  python3 recordings.py "$1/data" program slot-1:heard slot-2 slot-3 slot-4 slot-5 || return 1
   python3 cuts.py "$1/data"
 }

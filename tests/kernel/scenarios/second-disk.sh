@@ -79,6 +79,7 @@ for segment in show["segments"]:
     ends[segment["track"]] = segment["first_frame"] + segment["frames"]
 on_second = sum(os.path.exists(f"{out}/second/{s['file']}") for s in show["segments"])
 numbers = [(s["track"], s["number"]) for s in show["segments"]]
+assert lost < 5 * show["fps"], f"{lost} frames of the program are missing in one piece"
 assert on_second >= 2 and len(set(numbers)) == len(numbers), numbers
 frames = [entry["frame"] for entry in show["timeline"]]
 assert frames == sorted(frames), frames

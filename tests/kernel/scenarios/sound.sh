@@ -85,6 +85,6 @@ TOML
 }
 
 check() { # out
-  python3 recordings.py "$1/data" program slot-1 slot-2 slot-3 || return 1
+  python3 recordings.py "$1/data" program slot-1:heard slot-2:heard slot-3:heard || return 1
   python3 sound_judge.py "$1"
 }

@@ -6,7 +6,7 @@ use cuebox_core::crashes::Part;
 use cuebox_core::device::Encoder;
 use cuebox_core::director::Event;
 use cuebox_core::ids::{LegId, Track};
-use cuebox_core::status::{LegState, RecordingState, SlotState};
+use cuebox_core::status::{LegState, MqttState, RecordingState, SlotState};
 
 use super::{SECOND, refused};
 
@@ -53,6 +53,16 @@ fn a_leg_is_left_out_until_it_is_enabled() {
     assert_eq!(world.ask(Command::Leg { name, on: true }), Answer::Done);
     world.until("it carries", SECOND * 5, |world| world.status().legs[0].state == LegState::Carrying);
     assert_eq!(world.alert("left_out"), None);
+}
+
+#[test]
+fn mqtt_is_left_out_and_says_why() {
+    let world = without(vec![Part::Mqtt, Part::Panels]);
+    let mqtt = world.status().mqtt;
+    assert_eq!(mqtt.state, MqttState::Off);
+    assert!(mqtt.why.is_some_and(|why| why.contains("crashed in it")));
+    let said = |part: &str| world.status().alerts.iter().any(|alert| alert.text.starts_with(part));
+    assert!(said("MQTT is left out") && said("every panel is left out"));
 }
 
 #[test]
