@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::harness::{CueBox, Folder, five_cameras, live_slots};
-use super::meter::{cores, idle, median, rss_mb, wait};
+use super::meter::{cpu_seconds, idle, median, rss_mb, wait};
 use super::{row, scratch};
 
 const ROUNDS: usize = 3;
@@ -63,11 +63,13 @@ pub fn bare(slots: usize, recordings: usize, folder: &Path) -> Process {
     Process(command.spawn().expect("the bare pipelines start"))
 }
 
-/// Cores and megabytes of a process after its warm-up.
+/// Cores and megabytes of a process after its warm-up: those of a moment in the middle, because pictures come and go.
 pub fn measured(process: &Process) -> (f64, f64) {
     wait(WARM_UP);
-    let cores = cores(process.0.id(), SPAN);
-    (cores, rss_mb(process.0.id()))
+    let (pid, began) = (process.0.id(), Instant::now());
+    let before = cpu_seconds(pid);
+    let readings: Vec<f64> = (0..SPAN.as_secs()).map(|_| (wait(Duration::from_secs(1)), rss_mb(pid)).1).collect();
+    ((cpu_seconds(pid) - before) / began.elapsed().as_secs_f64(), median(&readings))
 }
 
 pub fn cpu() {

@@ -16,7 +16,7 @@ use crate::status::Severity;
 
 use super::context::Context;
 use super::effect::Effect;
-use super::memory::{Memory, Seen, SeenCommand};
+use super::memory::{Memory, Seen, SeenCommand, State};
 use super::timers::Reason;
 
 /// A command is answered at last after this, durable or not.
@@ -39,8 +39,7 @@ impl Answers {
             || Answer::Refused { why: "the box went down while it was carried out; it is not done again".to_owned() };
         for SeenCommand { id, body, answer } in seen {
             if !self.seen.knows(&id) {
-                let answer = Some(answer.unwrap_or_else(lost));
-                self.seen.add(id, Seen { body, answer, asked: Vec::new() });
+                self.seen.add(&id, Seen { body, state: answer.unwrap_or_else(lost).into() });
             }
         }
     }
@@ -50,25 +49,26 @@ impl Answers {
         let Envelope { id, origin, command } = envelope;
         let body = fingerprint(command);
         let Some(seen) = self.seen.get_mut(id) else {
-            self.seen.add(id.clone(), Seen { body, answer: None, asked: vec![*origin] });
+            self.seen.add(id, Seen { body, state: State::Waits(vec![*origin]) });
             return true;
         };
         if seen.body != body {
             let why = format!("the id `{id}` was used for another command");
             answer(context, id, *origin, Answer::Conflict { why });
-        } else if let Some(first) = seen.answer.clone() {
+        } else if let Some(first) = seen.state.answer().cloned() {
             answer(context, id, *origin, Answer::Duplicate { first: Box::new(first) });
-        } else {
-            seen.asked.push(*origin);
+        } else if let State::Waits(asked) = &mut seen.state {
+            asked.push(*origin);
         }
         false
     }
 
     /// Gives the answer, to whoever asked and to whoever asked again.
     pub fn give(&mut self, context: &mut Context, id: &CommandId, given: Answer) {
-        let Some(seen) = self.seen.get_mut(id).filter(|seen| seen.answer.is_none()) else { return };
-        seen.answer = Some(given.clone());
-        let mut asked = std::mem::take(&mut seen.asked).into_iter();
+        let Some(seen) = self.seen.get_mut(id) else { return };
+        let State::Waits(asked) = &mut seen.state else { return };
+        let mut asked = std::mem::take(asked).into_iter();
+        seen.state = given.clone().into();
         if let Some(first) = asked.next() {
             answer(context, id, first, given.clone());
         }
@@ -80,8 +80,7 @@ impl Answers {
     /// Somebody else tells it what it asks for.
     pub fn told_elsewhere(&mut self, id: &CommandId) {
         if let Some(seen) = self.seen.get_mut(id) {
-            seen.answer = Some(Answer::Done);
-            seen.asked.clear();
+            seen.state = State::Done;
         }
     }
 

@@ -6,6 +6,7 @@
 //! characters it takes a third of a journal's file.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -25,39 +26,65 @@ pub struct SeenCommand {
     pub answer: Option<Answer>,
 }
 
+/// Thousands of ids stay for as long as the process lives, so each is kept once and as small as may be.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Memory {
-    seen: BTreeMap<CommandId, Seen>,
+    seen: BTreeMap<Arc<str>, Seen>,
     /// Oldest first.
-    order: VecDeque<CommandId>,
+    order: VecDeque<Arc<str>>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Seen {
     pub body: u64,
-    pub answer: Option<Answer>,
+    pub state: State,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum State {
     /// Who waits for the answer: whoever sent it, then whoever sent the same again.
-    pub asked: Vec<Origin>,
+    Waits(Vec<Origin>),
+    Done,
+    /// Anything else than done.
+    Answered(Box<Answer>),
+}
+
+impl State {
+    /// `None` while it waits.
+    pub const fn answer(&self) -> Option<&Answer> {
+        match self {
+            Self::Waits(_) => None,
+            Self::Done => Some(&Answer::Done),
+            Self::Answered(answer) => Some(answer),
+        }
+    }
+}
+
+impl From<Answer> for State {
+    fn from(answer: Answer) -> Self {
+        if answer == Answer::Done { Self::Done } else { Self::Answered(Box::new(answer)) }
+    }
 }
 
 impl Memory {
     pub fn knows(&self, id: &CommandId) -> bool {
-        self.seen.contains_key(id)
+        self.seen.contains_key(id.as_str())
     }
 
     pub fn get_mut(&mut self, id: &CommandId) -> Option<&mut Seen> {
-        self.seen.get_mut(id)
+        self.seen.get_mut(id.as_str())
     }
 
     /// Remembers an id that is not known, and forgets the oldest for it when there are too many.
-    pub fn add(&mut self, id: CommandId, seen: Seen) {
+    pub fn add(&mut self, id: &CommandId, seen: Seen) {
         if self.order.len() >= REMEMBERED {
             // One that still waits for its answer is never forgotten; there are few of those.
-            let given = |id: &CommandId| self.seen.get(id).is_none_or(|seen| seen.answer.is_some());
+            let given = |id: &Arc<str>| self.seen.get(id).is_none_or(|seen| seen.state.answer().is_some());
             if let Some(oldest) = self.order.iter().position(given).and_then(|place| self.order.remove(place)) {
                 self.seen.remove(&oldest);
             }
         }
+        let id: Arc<str> = id.as_str().into();
         self.order.push_back(id.clone());
         self.seen.insert(id, seen);
     }
@@ -71,7 +98,7 @@ impl Memory {
 /// As a snapshot holds it: a [`SeenCommand`], and who waits for its answer. There are many, so nothing is copied.
 #[derive(Serialize)]
 struct Entry<'a> {
-    id: &'a CommandId,
+    id: &'a str,
     body: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     answer: Option<&'a Answer>,
@@ -92,8 +119,9 @@ struct Kept {
 impl Serialize for Memory {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.order.iter().filter_map(|id| {
-            let Seen { body, answer, asked } = self.seen.get(id)?;
-            Some(Entry { id, body: *body, answer: answer.as_ref(), asked })
+            let Seen { body, state } = self.seen.get(id)?;
+            let asked = if let State::Waits(asked) = state { asked.as_slice() } else { &[] };
+            Some(Entry { id, body: *body, answer: state.answer(), asked })
         }))
     }
 }
@@ -102,7 +130,7 @@ impl<'de> Deserialize<'de> for Memory {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut memory = Self::default();
         for Kept { id, body, answer, asked } in Vec::<Kept>::deserialize(deserializer)? {
-            memory.add(id, Seen { body, answer, asked });
+            memory.add(&id, Seen { body, state: answer.map_or(State::Waits(asked), State::from) });
         }
         Ok(memory)
     }

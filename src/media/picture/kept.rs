@@ -99,10 +99,10 @@ mod tests {
         }
         assert_eq!(kept.sheets.len(), 6, "it is not long over");
         // Two at a time, as when one is shown while the next is painted.
-        let mut shown = take(&mut kept);
+        let mut shown = vec![take(&mut kept)];
         for _ in 0..UNUSED {
-            shown = take(&mut kept);
-            assert!(shown.is_some());
+            shown.push(take(&mut kept));
+            shown.remove(0);
         }
         assert_eq!(kept.sheets.len(), 2);
     }
