@@ -1,10 +1,14 @@
 //! A surface on a thread of its own, which bears its name: a crash in it is told from one in another.
 
 use std::io;
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 
-/// Ends, without being waited for, when it is dropped.
+/// What runs there may put its things in order when it is dropped: panels go dark.
+const ENDS: Duration = Duration::from_millis(200);
+
+/// Ends when it is dropped, and is waited for meanwhile.
 pub struct Apart(Option<Runtime>);
 
 impl Apart {
@@ -23,8 +27,9 @@ impl Apart {
 
 impl Drop for Apart {
     fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
-            runtime.shutdown_background();
-        }
+        let Some(runtime) = self.0.take() else { return };
+        // A thread that drives another runtime must not wait for this one.
+        let ending = std::thread::Builder::new().spawn(move || runtime.shutdown_timeout(ENDS));
+        let _ = ending.map(std::thread::JoinHandle::join);
     }
 }
