@@ -12,6 +12,7 @@ use gst::prelude::*;
 
 use super::names::Name;
 use super::plan::Wish;
+use super::priority::Rank;
 use super::{Context, Reporter, bus};
 
 /// One kind of pipeline. Lives on its actor's thread; dropping it must undo what building it did.
@@ -166,7 +167,7 @@ fn live(
     let pipeline = part.pipeline().clone();
     context.timing.apply(&pipeline);
     let bus = pipeline.bus().ok_or_else(|| Failure::internal("a pipeline without a bus"))?;
-    let (letters, name) = (mailbox.0.clone(), Name::of_this_thread());
+    let (letters, name) = (mailbox.0.clone(), Name::of_this_thread(Rank::of(reporter.job())));
     bus.set_sync_handler(move |_, message| {
         name.give(message);
         let _ = letters.send(Letter::Bus(message.clone()));

@@ -10,6 +10,7 @@
 //! | [`plan`] | that comparison, pure |
 //! | [`actor`] | one thread per pipeline: builds it, plays it, hears its bus, ends it within a deadline |
 //! | [`names`] | which part a thread works for |
+//! | [`priority`] | which parts' threads wait when the processor is too small |
 //! | [`memory`] | what ended pipelines leave |
 //! | [`links`] | named meeting places of pipelines: who produces, who consumes, what was dropped |
 //! | [`lag`] | how far behind encodes and mixer are |
@@ -34,6 +35,7 @@ mod names;
 pub mod picture;
 pub mod plan;
 pub mod preview;
+mod priority;
 pub mod program;
 pub mod publish;
 pub mod record;

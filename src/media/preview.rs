@@ -15,6 +15,7 @@ use gst::prelude::*;
 
 use super::links::{Link, Links};
 use super::names;
+use super::priority::Rank;
 
 /// A picture is shown for so long.
 const EVERY: Duration = Duration::from_secs(2);
@@ -163,7 +164,7 @@ impl Bench {
         let all = [source.upcast_ref(), &scale, &small, &encoder, sink.upcast_ref()];
         pipeline.add_many(all)?;
         gst::Element::link_many(all)?;
-        names::pass_on(&pipeline);
+        names::pass_on(&pipeline, Rank::Gives);
         let bench = Self { caps: caps.clone(), pipeline, source, sink };
         let failed = |_| gst::glib::bool_error!("the snapshot pipeline does not start");
         bench.pipeline.set_state(gst::State::Playing).map_err(failed)?;

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::chain::Chain;
 use super::encoders;
 use crate::media::names;
+use crate::media::priority::Rank;
 use crate::media::timing::ShowFormat;
 
 /// One encoder may take this long; a driver that hangs is left behind.
@@ -122,7 +123,7 @@ fn encode_some(element: &str, hardware: bool) -> Result<(), String> {
         gop: 2 * FPS,
     };
     let chain = Chain::build(&format, &grant, grant.picture(), 1_000_000).map_err(|failure| failure.detail)?;
-    names::pass_on(&chain.pipeline);
+    names::pass_on(&chain.pipeline, Rank::Stays);
     let result = run(&chain);
     let _ = chain.pipeline.set_state(gst::State::Null);
     result

@@ -27,6 +27,7 @@ use crate::media::actor::Failure;
 use crate::media::encode::aac::{PACKET, Packet};
 use crate::media::encode::make;
 use crate::media::names;
+use crate::media::priority::Rank;
 use crate::media::timing::time_of_sample;
 
 /// A file that is not finished by then stays as it is: it plays, and is sealed unclean.
@@ -67,6 +68,7 @@ pub struct Beginning<'a> {
     pub first_sample: u64,
     pub caps: &'a gst::Caps,
     pub fps: u64,
+    pub rank: Rank,
 }
 
 impl Segment {
@@ -79,7 +81,7 @@ impl Segment {
 
     pub fn with_file(file: SegmentFile, ledger: Arc<Ledger>, beginning: &Beginning<'_>) -> Result<Self, Failure> {
         let pipeline = gst::Pipeline::new();
-        names::pass_on(&pipeline);
+        names::pass_on(&pipeline, beginning.rank);
         let source = || gst_app::AppSrc::builder().format(gst::Format::Time).max_bytes(0).build();
         let (pictures, sound) = (source(), source());
         pictures.set_caps(Some(beginning.caps));

@@ -15,6 +15,7 @@ use super::shelf::Shelf;
 use crate::media::actor::{Failure, Mailbox};
 use crate::media::capture::normalise::{self, running_time};
 use crate::media::names::Name;
+use crate::media::priority::Rank;
 use crate::media::{Context, bus};
 
 pub enum Outcome {
@@ -227,7 +228,7 @@ fn believe_the_stream(element: &gst::Element) {
 
 fn hear(pipeline: &gst::Pipeline, told: &Told, connecting: &Connecting) -> Result<(), Failure> {
     let bus = pipeline.bus().ok_or_else(|| Failure::internal("a pipeline without a bus"))?;
-    let (told, weak, name) = (told.clone(), pipeline.downgrade(), Name::of_this_thread());
+    let (told, weak, name) = (told.clone(), pipeline.downgrade(), Name::of_this_thread(Rank::Stays));
     let connecting = connecting.clone();
     bus.set_sync_handler(move |_, message| {
         name.give(message);
