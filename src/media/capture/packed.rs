@@ -11,9 +11,6 @@ use gst_video::{VideoColorMatrix, VideoColorRange, VideoFrameExt as _, VideoFram
 use crate::media::picture::Kept;
 use crate::media::timing::ShowFormat;
 
-/// Pictures that readers may hold before more are made than are kept.
-const MOST_KEPT: usize = 16;
-
 /// Converts the pictures of one camera.
 pub struct Packer {
     show: VideoInfo,
@@ -36,7 +33,9 @@ pub const fn is_packed(format: PixelFormat) -> bool {
 
 impl Packer {
     pub fn new(format: &ShowFormat) -> Result<Self, gst::glib::BoolError> {
-        Ok(Self { show: VideoInfo::from_caps(&format.picture_caps())?, source: None, kept: Kept::new(MOST_KEPT) })
+        let show = VideoInfo::from_caps(&format.picture_caps())?;
+        let kept = Kept::of_size(show.size());
+        Ok(Self { show, source: None, kept })
     }
 
     /// The picture of a sample, which has the show's size, in the show's format and with its own times.

@@ -13,6 +13,9 @@ use gst_base::prelude::*;
 const UNUSED: u32 = 90;
 /// A pool makes one buffer of so many anew.
 const ANEW: u64 = 30;
+/// What may wait for a busy encoder, and a third more on its way elsewhere. To make pictures anew while encoders are behind
+/// would cost whoever makes them twice as much, just when the processor is too small.
+const ROOM_BYTES: usize = 64 << 20;
 
 /// A picture's buffer, with whatever its painter has to remember of it.
 pub struct Sheet<T> {
@@ -32,6 +35,11 @@ impl<T: Default> Kept<T> {
     /// Keeps `most` buffers at most.
     pub const fn new(most: usize) -> Self {
         Self { sheets: Vec::new(), most }
+    }
+
+    /// Keeps as many of so many bytes as slow readers may hold.
+    pub const fn of_size(bytes: usize) -> Self {
+        Self::new(if bytes == 0 { 1 } else { ROOM_BYTES / bytes })
     }
 
     /// For the next picture: a buffer that nobody reads, nor a copy of it; made by `blank` where there is none. `None`

@@ -11,9 +11,6 @@ use crate::media::picture::canvas::line_bounds;
 use crate::media::picture::{Canvas, Colour, Kept, Layout, Painting, Rect, TextStyle, Weight, text};
 use crate::media::timing::ShowFormat;
 
-/// Buffers that a slow reader may hold before frames are left out.
-const MOST: usize = 12;
-
 pub struct TestPicture {
     scene: Scene,
     background: Painting,
@@ -26,28 +23,35 @@ impl TestPicture {
         let scene = Scene::new(format, look);
         let mut background = Painting::new(format.width, format.height);
         scene.paint_background(&mut background.canvas(), look);
-        Self { scene, background, kept: Kept::new(MOST) }
+        let kept = Kept::of_size(background.data().len());
+        Self { scene, background, kept }
     }
 
-    /// The picture of a frame, stamped by `stamp`; `None` when every buffer is still being read.
+    /// The picture of a frame, stamped by `stamp`.
     pub fn frame(
         &mut self,
         index: FrameIndex,
         pushed_ms: u64,
         stamp: impl FnOnce(&mut gst::BufferRef),
     ) -> Option<gst::Buffer> {
-        let background = &self.background;
-        let sheet = self.kept.take(|| gst::Buffer::from_mut_slice(background.data().to_vec()))?;
-        let buffer = sheet.buffer.get_mut()?;
-        stamp(buffer);
-        let mut map = buffer.map_writable().ok()?;
-        let mut canvas = Canvas::over(self.scene.layout, &mut map)?;
-        for rect in sheet.note.drain(..) {
-            canvas.restore(background, rect);
+        let Self { scene, background, kept } = self;
+        let blank = || gst::Buffer::from_mut_slice(background.data().to_vec());
+        let paint = |buffer: &mut gst::Buffer, drawn: &mut Vec<Rect>| {
+            let writable = buffer.get_mut()?;
+            stamp(writable);
+            let mut map = writable.map_writable().ok()?;
+            let mut canvas = Canvas::over(scene.layout, &mut map)?;
+            for rect in drawn.drain(..) {
+                canvas.restore(background, rect);
+            }
+            scene.paint_moving(&mut canvas, index, pushed_ms, drawn);
+            drop(map);
+            Some(buffer.clone())
+        };
+        match kept.take(blank) {
+            Some(sheet) => paint(&mut sheet.buffer, &mut sheet.note),
+            None => paint(&mut blank(), &mut Vec::new()),
         }
-        self.scene.paint_moving(&mut canvas, index, pushed_ms, &mut sheet.note);
-        drop(map);
-        Some(sheet.buffer.clone())
     }
 }
 
