@@ -5,24 +5,25 @@
 //! | 0 | – |
 //! | 1 | previews |
 //! | 2 | every other picture of the slots: their recordings repeat the one before, their streams leave it out |
-//! | 3 | the slots' recordings and streams |
+//! | 3 | the recording and stream of one slot, and of another with each step on: whole angles of some are worth more than pieces of all |
 //!
-//! Nothing else is ever given up: the program, its sound, its recording and its stream are not in the table. Level 3 is
-//! for the program's sake alone: where only slots lag, their torn recordings are worth more than none. Time and what is
-//! told of lags come in, the level comes out; whoever asks does so every [`LOOKS`].
+//! Nothing else is ever given up: the program, its sound, its recording and its stream are not in the table. Time and
+//! what is told of lags come in, what is given up comes out; whoever asks does so every [`LOOKS`], and says which slot
+//! would be the next.
 //!
 //! | state | then |
 //! |---|---|
-//! | Calm | something is behind → Strained; calm for as long as its patience → one level back |
-//! | Strained | nothing is behind → Calm; behind for as long as the level waits, and not catching up → one level on; level 2 and only slots are behind → Borne |
-//! | Borne | nothing is behind → Calm; the program is → Strained |
+//! | Calm | something is behind → Strained; calm for as long as its patience → one step back |
+//! | Strained | nothing is behind → Calm; behind for as long as the step waits, and not catching up → one step on |
 //!
-//! A step back that does not last doubles the patience before the next, and the next step on comes fast.
+//! The slots come back in the reverse order. A step back that does not last doubles the patience before the next, and
+//! the next step on comes fast.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ids::SlotId;
 use crate::time::Mono;
 
 /// Between two looks at what the encodes tell.
@@ -34,9 +35,13 @@ const SHORT_MS: u32 = 250;
 const LONG_MS: u32 = 1_000;
 /// Lost of each second: one picture in ten.
 const LOST_MS_PER_S: u32 = 100;
-/// How long something is behind before each step; what was given up before needs its time to show.
+/// How long something is behind before the first three steps; what was given up before needs its time to show.
 const FALLS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(5)];
-/// The same soon after a step back.
+/// The same for each slot after the first.
+const NEXT_SLOT: Duration = Duration::from_secs(5);
+/// And where the program itself loses pictures.
+const NEXT_SLOT_FOR_PROGRAM: Duration = Duration::from_secs(1);
+/// The same for any step, soon after a step back.
 const FALLS_AGAIN: Duration = Duration::from_secs(1);
 /// A step back that lasted for so long was right.
 const LASTED: Duration = Duration::from_secs(60);
@@ -70,7 +75,7 @@ impl Lag {
 /// All that lags.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Strain {
-    program: Behind,
+    program_is_losing: bool,
     all: Behind,
 }
 
@@ -87,7 +92,7 @@ impl Strain {
     /// What was told last: of the program's mixer and encodes, and of the slots' encodes.
     pub fn of<'a>(program: impl IntoIterator<Item = &'a Lag>, slots: impl IntoIterator<Item = &'a Lag>) -> Self {
         let program = program.into_iter().fold(Behind::default(), Behind::and);
-        Self { program, all: slots.into_iter().fold(program, Behind::and) }
+        Self { program_is_losing: program.is_losing, all: slots.into_iter().fold(program, Behind::and) }
     }
 }
 
@@ -116,49 +121,21 @@ pub enum Level {
 }
 
 impl Level {
-    const ALL: [Self; 4] = [Self::Nothing, Self::Previews, Self::SlotRates, Self::Slots];
-
     /// 0 to 3.
     pub const fn number(self) -> u8 {
         self as u8
-    }
-
-    const fn next(self) -> Self {
-        match self {
-            Self::Nothing => Self::Previews,
-            Self::Previews => Self::SlotRates,
-            Self::SlotRates | Self::Slots => Self::Slots,
-        }
-    }
-
-    const fn before(self) -> Self {
-        match self {
-            Self::Nothing | Self::Previews => Self::Nothing,
-            Self::SlotRates => Self::Previews,
-            Self::Slots => Self::SlotRates,
-        }
-    }
-
-    /// What a technician is told; empty where nothing is given up.
-    pub fn words(self) -> String {
-        let given_up = |level: &Self| match level {
-            Self::Nothing => None,
-            Self::Previews => Some("no previews"),
-            Self::SlotRates if self == Self::SlotRates => Some("half the pictures of each slot"),
-            Self::SlotRates => None,
-            Self::Slots => Some("no recordings of slots"),
-        };
-        let parts: Vec<&str> = Self::ALL.iter().filter(|level| **level <= self).filter_map(given_up).collect();
-        parts.join(", ")
     }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Overload {
     level: Level,
+    /// What is given up of them as well, in the order in which it was: none below [`Level::Slots`], and one at least there.
+    #[serde(default)]
+    slots: Vec<SlotId>,
     state: State,
     patience: Duration,
-    /// When a level was taken back last.
+    /// When a step was taken back last.
     returned: Option<Mono>,
 }
 
@@ -167,12 +144,12 @@ pub struct Overload {
 enum State {
     Calm { since: Mono },
     Strained { since: Mono, waiting_ms: u32 },
-    Borne,
 }
 
 impl Default for Overload {
     fn default() -> Self {
-        Self { level: Level::Nothing, state: State::Calm { since: Mono(0) }, patience: PATIENCE, returned: None }
+        let state = State::Calm { since: Mono(0) };
+        Self { level: Level::Nothing, slots: Vec::new(), state, patience: PATIENCE, returned: None }
     }
 }
 
@@ -181,33 +158,57 @@ impl Overload {
         self.level
     }
 
+    /// Slots whose recording and stream are given up.
+    pub fn slots(&self) -> &[SlotId] {
+        &self.slots
+    }
+
     /// Nothing is given up, and nothing is behind: there is no need to look again.
     pub const fn is_over(&self) -> bool {
         matches!((self.level, self.state), (Level::Nothing, State::Calm { .. }))
     }
 
-    /// Looks at what lags now.
-    pub fn look(&mut self, now: Mono, strain: Strain) {
-        let counts = if self.level < Level::SlotRates { strain.all } else { strain.program };
-        let strained = State::Strained { since: now, waiting_ms: counts.waiting_ms };
+    /// Slots that there are no longer.
+    pub fn forget(&mut self, gone: impl Fn(SlotId) -> bool) {
+        self.slots.retain(|slot| !gone(*slot));
+        if self.slots.is_empty() {
+            self.level = self.level.min(Level::SlotRates);
+        }
+    }
+
+    /// What a technician is told; empty where nothing is given up.
+    pub fn words(&self) -> String {
+        let mut parts = Vec::new();
+        if self.level >= Level::Previews {
+            parts.push("no previews".to_owned());
+        }
+        if self.level >= Level::SlotRates {
+            parts.push("half the pictures of each slot".to_owned());
+        }
+        let mut slots = self.slots.clone();
+        slots.sort_unstable();
+        parts.extend(slots.iter().map(|slot| format!("no recording of slot {slot}")));
+        parts.join(", ")
+    }
+
+    /// Looks at what lags now. `next`: of which slot the recording is given up next, if of any.
+    pub fn look(&mut self, now: Mono, strain: Strain, next: Option<SlotId>) {
+        let strained = State::Strained { since: now, waiting_ms: strain.all.waiting_ms };
         match self.state {
             State::Calm { since } if !strain.all.is_behind => {
                 if self.level != Level::Nothing && now.since(since) >= self.patience {
-                    self.level = self.level.before();
+                    self.rise();
                     self.returned = Some(now);
                     self.state = State::Calm { since: now };
                 }
             }
-            State::Strained { .. } | State::Borne if !strain.all.is_behind => self.state = State::Calm { since: now },
-            State::Calm { .. } | State::Strained { .. } | State::Borne if !counts.is_behind => {
-                self.state = State::Borne
-            }
-            State::Calm { .. } | State::Borne => self.state = strained,
+            State::Strained { .. } if !strain.all.is_behind => self.state = State::Calm { since: now },
+            State::Calm { .. } => self.state = strained,
             State::Strained { since, waiting_ms } => {
-                if now.since(since) >= self.falls_after(now) {
-                    let catches_up = !counts.is_losing && counts.waiting_ms < waiting_ms / 4 * 3;
+                if now.since(since) >= self.falls_after(now, strain) {
+                    let catches_up = !strain.all.is_losing && strain.all.waiting_ms < waiting_ms / 4 * 3;
                     if !catches_up {
-                        self.fall(now);
+                        self.fall(now, next);
                     }
                     self.state = strained;
                 }
@@ -219,21 +220,40 @@ impl Overload {
         self.returned.is_some_and(|at| now.since(at) < LASTED)
     }
 
-    fn falls_after(&self, now: Mono) -> Duration {
-        let patient = FALLS.get(usize::from(self.level.number())).copied().unwrap_or(LASTED);
-        if self.relapsed(now) { FALLS_AGAIN } else { patient }
+    fn falls_after(&self, now: Mono, strain: Strain) -> Duration {
+        match FALLS.get(usize::from(self.level.number())) {
+            _ if self.relapsed(now) => FALLS_AGAIN,
+            Some(first) => *first,
+            None if strain.program_is_losing => NEXT_SLOT_FOR_PROGRAM,
+            None => NEXT_SLOT,
+        }
     }
 
-    fn fall(&mut self, now: Mono) {
-        if self.level == Level::Slots {
-            return;
-        }
-        self.level = self.level.next();
+    fn fall(&mut self, now: Mono, next: Option<SlotId>) {
+        self.level = match (self.level, next) {
+            (Level::Nothing, _) => Level::Previews,
+            (Level::Previews, _) => Level::SlotRates,
+            (Level::SlotRates | Level::Slots, Some(slot)) => {
+                self.slots.push(slot);
+                Level::Slots
+            }
+            (Level::SlotRates | Level::Slots, None) => return,
+        };
         // Several steps after one that was taken back are one mistake.
         if self.returned.is_some() {
             self.patience = if self.relapsed(now) { (self.patience * 2).min(MOST_PATIENCE) } else { PATIENCE };
         }
         self.returned = None;
+    }
+
+    fn rise(&mut self) {
+        self.slots.pop();
+        self.level = match self.level {
+            Level::Nothing | Level::Previews => Level::Nothing,
+            Level::SlotRates => Level::Previews,
+            Level::Slots if self.slots.is_empty() => Level::SlotRates,
+            Level::Slots => Level::Slots,
+        };
     }
 }
 

@@ -1,11 +1,12 @@
 //! A machine that does not keep up: the box gets a part of one processor that is too small for all of its encoders and
-//! large enough for the program. What gives is what may, the program is whole again by it, and all of it comes back.
+//! large enough for the program. What gives is what may; the program is whole from the first moment on, because the
+//! threads of all that may give wait for its own; and all of it comes back.
 
 use std::ops::Range;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -17,14 +18,14 @@ use super::marks;
 
 const FPS: u64 = 30;
 const SIZE: (usize, usize) = (1280, 720);
-/// Linux counts so everywhere, whatever its timer does.
-const TICKS_PER_S: f64 = 100.0;
+/// Of what the slots need; without every other picture they need more.
+const KEPT: f64 = 0.4;
+/// Of the program, while the machine is slow.
+const LEAST: f64 = 0.8;
 
 /// A processor of which somebody else takes a part before the box gets anything, as heat does.
 struct SlowMachine {
     pid: u32,
-    /// Thousandths that are left to the box.
-    share: Arc<AtomicU64>,
     over: Arc<AtomicBool>,
     other: Option<JoinHandle<()>>,
 }
@@ -36,8 +37,8 @@ impl SlowMachine {
     fn new(cuebox: &CueBox, share: f64) -> Self {
         let pid = cuebox.pid();
         let processor: usize = processors().split([',', '-']).next().unwrap().parse().unwrap();
-        let (share, over) = (Arc::new(AtomicU64::new((share * 1_000.0) as u64)), Arc::new(AtomicBool::new(false)));
-        let (left, ends) = (share.clone(), over.clone());
+        let over = Arc::new(AtomicBool::new(false));
+        let ends = over.clone();
         let other = std::thread::spawn(move || {
             let mut here = CpuSet::new();
             here.set(processor);
@@ -47,7 +48,7 @@ impl SlowMachine {
             assert!(Command::new("chrt").args(first).status().unwrap().success(), "needs root");
             let mut next = Instant::now();
             while !ends.load(Ordering::Relaxed) {
-                let works = Self::PERIOD * (1_000 - left.load(Ordering::Relaxed).min(1_000)) as u32 / 1_000;
+                let works = Self::PERIOD.mul_f64(1.0 - share);
                 let begun = Instant::now();
                 while begun.elapsed() < works {
                     std::hint::spin_loop();
@@ -57,20 +58,7 @@ impl SlowMachine {
             }
         });
         run_on(pid, &processor.to_string());
-        Self { pid, share, over, other: Some(other) }
-    }
-
-    fn share(&self) -> u64 {
-        self.share.load(Ordering::Relaxed)
-    }
-
-    fn slow_down(&self) {
-        self.share.store(self.share() * 9 / 10, Ordering::Relaxed);
-    }
-
-    /// A third more, which is still too little for all: the step that made it too little was a small one.
-    fn ease(&self) {
-        self.share.store(self.share() * 4 / 3, Ordering::Relaxed);
+        Self { pid, over, other: Some(other) }
     }
 }
 
@@ -99,12 +87,51 @@ fn run_on(pid: u32, processors: &str) {
     let _ = Command::new("taskset").args(["-a", "-p", "-c", processors, &pid.to_string()]).output();
 }
 
-/// Seconds of processor time that the box has used.
-fn used(pid: u32) -> f64 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-    let ticks: u64 = [11, 12].iter().map(|field| fields[*field].parse::<u64>().unwrap()).sum();
-    ticks as f64 / TICKS_PER_S
+/// Seconds of processor time that the box's threads have used so far: those that work for what may give, and all others.
+fn used(pid: u32) -> [f64; 2] {
+    let mut used = [0.0; 2];
+    for task in std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten() {
+        let read = |file: &str| std::fs::read_to_string(task.path().join(file)).ok();
+        if let (Some(name), Some(times)) = (read("comm"), read("schedstat")) {
+            let gives = ["enc-slot-", "rec-slot-", "preview"].iter().any(|part| name.starts_with(part));
+            let ns: f64 = times.split(' ').next().unwrap().parse().unwrap();
+            used[usize::from(!gives)] += ns / 1e9;
+        }
+    }
+    used
+}
+
+/// Name and niceness of each of the box's threads.
+fn threads(pid: u32) -> Vec<(String, i64)> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
+    let stats = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("stat")).ok());
+    let thread = |stat: String| {
+        let (name, fields) = stat.split_once('(')?.1.rsplit_once(") ")?;
+        Some((name.to_owned(), fields.split(' ').nth(16)?.parse().ok()?))
+    };
+    stats.filter_map(thread).collect()
+}
+
+/// What streams for a slot's recording waits for all that streams for the program.
+fn assert_priorities(pid: u32) {
+    let threads = threads(pid);
+    let process = rustix::process::getpriority_process(rustix::process::Pid::from_raw(pid.try_into().unwrap()));
+    let process = i64::from(process.unwrap());
+    let lowered = (process + 10).min(19);
+    // Who watches a pipeline, and in a recording who sorts what comes, hold locks that the program waits for.
+    for (parts, beside) in [("enc-slot-", 1), ("rec-slot-", 2)] {
+        for slot in 1..=5 {
+            let name = format!("{parts}{slot}");
+            let of: Vec<i64> = threads.iter().filter(|(it, _)| *it == name).map(|(_, nice)| *nice).collect();
+            assert_eq!(of.iter().filter(|nice| **nice == process).count(), beside, "{name}: {of:?}");
+            let streaming: Vec<i64> = of.into_iter().filter(|nice| *nice != process).collect();
+            assert!(!streaming.is_empty() && streaming.iter().all(|nice| *nice == lowered), "{name}: {streaming:?}");
+        }
+    }
+    let of_program = ["program", "enc-program-rec", "rec-program", "capture-", "test-", "sound-tick", "leg-"];
+    let others = threads.iter().filter(|(name, _)| of_program.iter().any(|part| name.starts_with(part)));
+    let others: Vec<_> = others.filter(|(_, nice)| *nice != process).collect();
+    assert!(others.is_empty(), "{others:?}");
 }
 
 fn level(status: &Value) -> u64 {
@@ -124,30 +151,24 @@ fn frame_now(show: &Path) -> u64 {
     frame - manifest(show)["origin"].as_u64().unwrap()
 }
 
-/// Weighs the box down until it has given up all that it may, step by step: no two machines are equally fast.
+/// Leaves the box enough for the program and for a part of what may give.
 fn overload(cuebox: &CueBox) -> SlowMachine {
     let (began, before) = (Instant::now(), used(cuebox.pid()));
     // What has just started is not judged.
     until("its encoders have settled", 30, || began.elapsed() > Duration::from_secs(12));
-    let needs = (used(cuebox.pid()) - before) / began.elapsed().as_secs_f64();
-    let machine = SlowMachine::new(cuebox, (needs * 0.7).min(0.9));
-    let (mut at, mut reached) = (Instant::now(), 0);
-    loop {
-        let now = level(&cuebox.wait("it answers", 30, |_| true));
-        if now == 3 {
-            eprintln!("{needs:.2} processors are needed for all; given up at {} thousandths of one", machine.share());
-            // What else runs on that processor is not to take what the program alone needs.
-            machine.ease();
-            return machine;
-        }
-        if now > reached {
-            (at, reached) = (Instant::now(), now);
-        } else if at.elapsed() > Duration::from_secs(7) {
-            assert!(machine.share() > 20, "nothing is given up\nlog:\n{}", cuebox.log());
-            machine.slow_down();
-            (at, reached) = (Instant::now(), now);
-        }
-    }
+    assert_priorities(cuebox.pid());
+    let (seconds, now) = (began.elapsed().as_secs_f64(), used(cuebox.pid()));
+    let [gives, stays] = [0, 1].map(|part| (now[part] - before[part]) / seconds);
+    let share = (stays + gives * KEPT).min(0.9);
+    eprintln!("the program needs {stays:.2} of a processor, the slots {gives:.2}; left to the box: {share:.2}");
+    SlowMachine::new(cuebox, share)
+}
+
+/// The slots that are given up; the last of them go first.
+fn given_up(status: &Value) -> Vec<u64> {
+    let shed: Vec<u64> = (1..=5).filter(|slot| why(status, &format!("slot-{slot}")).starts_with("given up")).collect();
+    assert!(shed.iter().rev().copied().eq((1..=5).rev().take(shed.len())), "{shed:?} are given up");
+    shed
 }
 
 /// The frames of a segment on the show's axis.
@@ -156,8 +177,8 @@ fn frames(entry: &Value) -> Range<u64> {
     first..first + entry["frames"].as_u64().unwrap()
 }
 
-/// Most of the program while the machine was slow is on record: pictures in their places, with their sound. Other programs on
-/// that processor cost some; where nothing is given up the recording is torn after every few frames.
+/// Nearly all of the program while the machine was slow is on record: pictures in their places, with their sound. Where
+/// its threads are not before those of the slots, the recording is torn after every few frames.
 fn assert_goes_on(show: &Path, slow: Range<u64>) {
     let origin = manifest(show)["origin"].as_u64().unwrap();
     let (mut right, mut heard) = (0, 0.0);
@@ -174,9 +195,9 @@ fn assert_goes_on(show: &Path, slow: Range<u64>) {
             heard += seconds.end - seconds.start - marks::silences(&file, seconds).iter().sum::<f64>();
         }
     }
-    let all = slow.end - slow.start;
+    let all = (slow.end - slow.start) as f64;
     eprintln!("{right} pictures of {all} and {heard:.2} s of their sound are right in {slow:?}");
-    assert!(right * 2 > all && heard * 2.0 > all as f64 / FPS as f64, "the program did not go on");
+    assert!(right as f64 > all * LEAST && heard > all * LEAST / FPS as f64, "the program did not go on");
 }
 
 fn is_frame(mark: marks::Mark, number: u64) -> bool {
@@ -188,51 +209,53 @@ fn what_gives_when_the_machine_does_not_keep_up_is_never_the_program_and_all_of_
     let _alone = alone();
     let folder = Folder::new("overload");
     let config = five_cameras("").replace("640x360", &format!("{}x{}", SIZE.0, SIZE.1));
-    // As its service runs it, so that what else runs beside the test hardly matters.
-    let mut nice = Command::new("nice");
-    nice.args(["-n", "-10", program()]);
-    let cuebox = CueBox::spawn_as(nice, &folder, &config, &[]);
+    // As its service runs it, in a session of its own and with priorities whatever starts the test has: so what else
+    // runs beside the test hardly matters.
+    let mut service = Command::new("setsid");
+    service.args(["chrt", "--other", "0", "nice", "-n", "-15", program()]);
+    let cuebox = CueBox::spawn_as(service, &folder, &config, &[]);
     cuebox.wait_live(5);
-    let machine = overload(&cuebox);
+    // Where the kernel groups processes by their sessions, niceness counts only within one.
+    let _ = std::fs::write(format!("/proc/{}/autogroup", cuebox.pid()), "-20");
     let show = cuebox.show();
-    let given_up = Instant::now();
-    // What waited before that is worked off first.
-    let slow_from = frame_now(&show) + 2 * FPS;
-    let slots: Vec<String> = (1..=5).map(|slot| format!("slot-{slot}")).collect();
-    let status = cuebox.wait("the slots' files are sealed", 6, |_| {
-        slots.iter().flat_map(|slot| segments(&show, slot)).all(|(_, entry)| entry["sealed"] == true)
-    });
+    let machine = overload(&cuebox);
+    let slow_from = frame_now(&show);
+    let status = cuebox.wait("the recording of a slot is given up", 60, |status| !given_up(status).is_empty());
+    let short = Instant::now();
     assert!(cuebox.refused(&["snapshot", "2"]).contains("the machine does not keep up"));
     let alert = status["alerts"].as_array().unwrap().iter().find(|alert| alert["kind"] == "overloaded").unwrap();
     assert_eq!(alert["severity"], "error");
-    assert!(alert["text"].as_str().unwrap().ends_with("no previews, no recordings of slots"), "{alert}");
-    assert!(slots.iter().all(|slot| why(&status, slot).contains("does not keep up")), "{}", status["encoders"]);
-    assert_eq!(why(&status, "program-record"), "");
+    assert!(alert["text"].as_str().unwrap().contains("no previews, half the pictures of each slot, no rec"), "{alert}");
+    let first = given_up(&status);
+    let slots: Vec<String> = (1..=5).map(|slot| format!("slot-{slot}")).collect();
     let files = |slot: &String| segments(&show, slot).len();
     let before: Vec<usize> = slots.iter().map(files).collect();
-    // Some seconds before the box tries whether it could take something back.
-    until("it runs on like this", 10, || given_up.elapsed() > Duration::from_millis(8_500));
+    cuebox.wait("its files are sealed", 15, |status| {
+        assert_eq!(why(status, "program-record"), "");
+        slots[4..].iter().flat_map(|slot| segments(&show, slot)).all(|(_, entry)| entry["sealed"] == true)
+    });
+    // So many slots go as it takes; then the box tries whether it could take one back.
+    until("it runs on like this", 40, || short.elapsed() > Duration::from_secs(25));
+    eprintln!("the recordings of {:?} are given up", given_up(&cuebox.wait("it answers", 30, |_| true)));
     let relieved = frame_now(&show);
     drop(machine);
 
-    cuebox.wait("nothing is given up any more", 120, |status| {
+    cuebox.wait("nothing is given up any more", 400, |status| {
         let whole = slots.iter().all(|slot| why(status, slot).is_empty());
         level(status) == 0 && whole && !status["alerts"].to_string().contains("overloaded")
     });
-    until("every slot is recorded in another file", 20, || slots.iter().map(files).zip(&before).all(|(a, b)| a > *b));
+    let again = || slots.iter().map(files).zip(&before).skip(5 - first.len()).all(|(now, before)| now > *before);
+    until("it is recorded in another file", 20, again);
     cuebox.done(&["snapshot", "2"]);
     cuebox.stop();
 
     assert_goes_on(&show, slow_from..relieved);
     let mut repeated = 0;
-    for (slot, before) in slots.iter().zip(before) {
+    for slot in &slots {
         let segments = segments(&show, slot);
         repeated += segments.iter().filter_map(|(_, entry)| entry["repeated"].as_u64()).sum::<u64>();
         assert!(segments.iter().all(|(_, entry)| entry["clean"] == true), "{slot}: a file was not sealed in order");
-        let kept: Vec<Range<u64>> = segments.iter().map(|(_, entry)| frames(entry)).collect();
-        let given_up = |kept: &Range<u64>| kept.start >= relieved || kept.end < relieved - 5 * FPS;
-        assert!(kept.iter().all(given_up), "{slot}: {kept:?}");
-        for (file, entry) in [&segments[before - 1], &segments[segments.len() - 1]] {
+        for (file, entry) in [&segments[0], &segments[segments.len() - 1]] {
             assert_eq!(decoded_frames(file), entry["frames"].as_u64().unwrap(), "{}", file.display());
         }
     }

@@ -55,6 +55,9 @@ pub(super) struct Encodes {
     /// What is given up of the slots, because the machine does not keep up.
     #[serde(default)]
     given_up: Level,
+    /// Slots that are not encoded at all because of it.
+    #[serde(default)]
+    shed: Vec<SlotId>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -120,8 +123,14 @@ impl Encodes {
     }
 
     /// So much is given up, because the machine does not keep up. Which encodes are needed is told apart from it.
-    pub const fn give_up(&mut self, level: Level) {
+    pub fn give_up(&mut self, level: Level, slots: &[SlotId]) {
         self.given_up = level;
+        self.shed = slots.to_vec();
+    }
+
+    /// Slots with an encode that is needed.
+    pub fn slots(&self) -> impl Iterator<Item = SlotId> {
+        self.jobs.keys().filter_map(|job| slot_of(*job))
     }
 
     /// Every other picture of the slots is left out.
@@ -269,11 +278,10 @@ impl Encodes {
             fps: 0,
             why: Some(why.to_owned()),
         };
-        let shed = self
-            .plan
-            .grants
-            .keys()
-            .filter(|job| self.given_up >= Level::Slots && is_slot(**job) && !self.jobs.contains_key(job));
+        let shed =
+            self.plan.grants.keys().filter(|job| {
+                slot_of(**job).is_some_and(|slot| self.shed.contains(&slot)) && !self.jobs.contains_key(job)
+            });
         let shed = shed.map(|job| without(*job, "given up, as the machine does not keep up"));
         let refused = self.plan.refused.iter().map(|(job, why)| without(*job, why));
         own.chain(shared).chain(shed).chain(refused).collect()
@@ -345,9 +353,17 @@ impl Encodes {
     }
 }
 
+/// The slot that is encoded; `None`: the program is.
+const fn slot_of(job: EncodeJob) -> Option<SlotId> {
+    match job {
+        EncodeJob::Slot(slot) | EncodeJob::SlotStream(slot) => Some(slot),
+        EncodeJob::Stream | EncodeJob::ProgramRecord => None,
+    }
+}
+
 /// Of a slot, and not of the program.
 pub(super) const fn is_slot(job: EncodeJob) -> bool {
-    matches!(job, EncodeJob::Slot(_) | EncodeJob::SlotStream(_))
+    slot_of(job).is_some()
 }
 
 /// Whether the leg takes the slots beside the program.

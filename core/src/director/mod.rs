@@ -405,7 +405,7 @@ impl Director {
             Reason::EncodeRetries(job) => self.encodes.retry_timer(&mut self.context, *job),
             Reason::OverloadLooks => {
                 let judged = Judged { encodes: &self.encodes, program: self.program.running_since() };
-                self.strain.look_timer(&mut self.context, &judged);
+                self.strain.look_timer(&mut self.context, &judged, &self.config, self.program.on_air());
             }
             Reason::RecoveryLate => self.recovery_over(),
             Reason::RemoveRetries => self.library.retry_timer(),
@@ -437,9 +437,9 @@ impl Director {
         let field = inputs.field(context, config, &why);
         self.program.follow(context, &field);
         self.recorder.report(context);
-        let shed = config.slots.keys().copied().filter(|_| self.strain.sheds_slots());
-        self.recorder.spare(left_out::unrecorded(&self.left_out).into_iter().chain(shed).collect());
-        self.encodes.give_up(self.strain.level());
+        let shed = self.strain.shed_slots();
+        self.recorder.spare(left_out::unrecorded(&self.left_out).into_iter().chain(shed.iter().copied()).collect());
+        self.encodes.give_up(self.strain.level(), shed);
         let live = |slot| inputs.get(slot).is_some_and(input::Slot::is_live);
         let halted = self.library.follow(context, &config.record, self.recorder.is_halted());
         self.recorder.halt(halted);
@@ -450,8 +450,8 @@ impl Director {
                 needed.insert(EncodeJob::Stream);
             }
             let published = config.slots.keys().copied().filter(|slot| self.encodes.grants_slot(*slot) && live(*slot));
-            let publishes = self.uplink.needs_slots() && !self.strain.sheds_slots();
-            let published: Vec<_> = published.filter(|_| publishes).collect();
+            let publishes = |slot: &SlotId| self.uplink.needs_slots() && !shed.contains(slot);
+            let published: Vec<_> = published.filter(publishes).collect();
             if !self.encodes.slots_are_shed() {
                 needed.extend(published.iter().map(|slot| EncodeJob::SlotStream(*slot)));
             }

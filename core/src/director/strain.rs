@@ -1,9 +1,12 @@
 //! Asks [`crate::overload`] what to give up, for as long as something lags or is given up, and tells why.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::Config;
+use crate::ids::SlotId;
 use crate::overload::{LOOKS, Lag, Level, Overload, Strain};
 use crate::status::Severity;
 use crate::time::Mono;
@@ -12,6 +15,7 @@ use super::context::Context;
 use super::encodes::{Encodes, OPENS, is_slot};
 use super::event::EncodeJob;
 use super::timers::Reason;
+use super::wanted::Picture;
 
 const KIND: &str = "overloaded";
 
@@ -67,15 +71,28 @@ impl Strained {
 
     fn begin(&mut self, context: &mut Context, judged: &Judged<'_>) {
         if !context.timers.is_set(&Reason::OverloadLooks) {
-            self.look_timer(context, judged);
+            self.look(context, judged, None);
         }
     }
 
-    pub fn look_timer(&mut self, context: &mut Context, judged: &Judged<'_>) {
+    pub fn look_timer(&mut self, context: &mut Context, judged: &Judged<'_>, config: &Config, on_air: Picture) {
+        self.overload.forget(|slot| !config.slots.contains_key(&slot));
+        let next = self.next(judged.encodes, config, on_air);
+        self.look(context, judged, next);
+    }
+
+    /// Of the slots that are encoded, the last by priority; the one on air after all others.
+    fn next(&self, encodes: &Encodes, config: &Config, on_air: Picture) -> Option<SlotId> {
+        let priority = |slot: SlotId| config.slots.get(&slot).map_or(u32::MAX, |own| own.priority);
+        let slots = encodes.slots().filter(|slot| !self.shed_slots().contains(slot));
+        slots.min_by_key(|slot| (on_air == Picture::Slot(*slot), Reverse((priority(*slot), *slot))))
+    }
+
+    fn look(&mut self, context: &mut Context, judged: &Judged<'_>, next: Option<SlotId>) {
         self.lags.retain(|job, _| judged.encodes.has_settled(context, *job));
         self.mixer = self.mixer.filter(|_| judged.program(context));
         let of = |slots: bool| self.lags.iter().filter(move |(job, _)| is_slot(**job) == slots).map(|(_, lag)| lag);
-        self.overload.look(context.now, Strain::of(of(false).chain(&self.mixer), of(true)));
+        self.overload.look(context.now, Strain::of(of(false).chain(&self.mixer), of(true)), next);
         if !self.overload.is_over() {
             context.start_timer(Reason::OverloadLooks, LOOKS);
         }
@@ -84,7 +101,7 @@ impl Strained {
             level @ (Level::Previews | Level::SlotRates | Level::Slots) => {
                 let severity = if level == Level::Previews { Severity::Warning } else { Severity::Error };
                 let why = self.slowed.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
-                let text = format!("the machine does not keep up{why}; until it does: {}", level.words());
+                let text = format!("the machine does not keep up{why}; until it does: {}", self.overload.words());
                 context.alerts.raise(context.now, KIND, "", severity, text);
             }
         }
@@ -94,8 +111,9 @@ impl Strained {
         self.overload.level() >= Level::Previews
     }
 
-    pub fn sheds_slots(&self) -> bool {
-        self.overload.level() >= Level::Slots
+    /// Slots that are neither recorded nor published.
+    pub fn shed_slots(&self) -> &[SlotId] {
+        self.overload.slots()
     }
 
     pub fn level(&self) -> Level {

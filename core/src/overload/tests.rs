@@ -23,12 +23,24 @@ fn what_counts_as_behind() {
 
 #[test]
 fn each_level_says_what_is_given_up() {
-    let words: Vec<String> = Level::ALL.iter().map(|level| level.words()).collect();
-    assert_eq!(
-        words,
-        ["", "no previews", "no previews, half the pictures of each slot", "no previews, no recordings of slots"]
-    );
-    assert_eq!(Level::ALL.map(Level::number), [0, 1, 2, 3]);
+    let mut machine = Machine::new();
+    let mut told = vec![(0, machine.overload.words())];
+    for _ in 0..40 {
+        machine.run(1, 0.4);
+        let now = (machine.overload.level().number(), machine.overload.words());
+        if told.last() != Some(&now) {
+            told.push(now);
+        }
+    }
+    let rates = "no previews, half the pictures of each slot";
+    let table = [
+        (0, String::new()),
+        (1, "no previews".to_owned()),
+        (2, rates.to_owned()),
+        (3, format!("{rates}, no recording of slot 5")),
+        (3, format!("{rates}, no recording of slot 4, no recording of slot 5")),
+    ];
+    assert_eq!(told[..5], table);
 }
 
 /// A machine with so much work for each level, and a queue before its encoders.
@@ -41,14 +53,18 @@ struct Machine {
     /// The program's own work is done first.
     slots_only: bool,
     levels: Vec<(u64, Level)>,
+    /// How many slots were recorded.
+    recorded: Vec<(u64, usize)>,
 }
 
 const ROOM_MS: f64 = 533.0;
+const SLOTS: usize = 5;
 
 impl Machine {
     fn new() -> Self {
         let overload = Overload::default();
-        Self { overload, now: Mono(0), waiting: 0.0, lost_ms: 0.0, slots_only: false, levels: Vec::new() }
+        let (levels, recorded) = (Vec::new(), Vec::new());
+        Self { overload, now: Mono(0), waiting: 0.0, lost_ms: 0.0, slots_only: false, levels, recorded }
     }
 
     /// What the show needs of a whole machine at this level.
@@ -57,8 +73,12 @@ impl Machine {
             Level::Nothing => 1.0,
             Level::Previews => 0.95,
             Level::SlotRates => 0.75,
-            Level::Slots => 0.4,
+            Level::Slots => 0.4 + 0.07 * self.slots() as f64,
         }
+    }
+
+    fn slots(&self) -> usize {
+        SLOTS - self.overload.slots().len()
     }
 
     /// Runs for so many seconds on a machine that gives `capacity` of what the whole show needs.
@@ -75,12 +95,18 @@ impl Machine {
                 room_ms: ROOM_MS as u32,
                 lost_ms_per_s: (lost * 1_000.0 / look_ms) as u32,
             };
-            let before = self.overload.level();
+            let before = (self.overload.level(), self.slots());
             let program = if self.slots_only { Lag::default() } else { lag };
-            self.overload.look(self.now, Strain::of([&program, &Lag::default()], [&lag]));
-            let level = self.overload.level();
-            if level != before {
-                assert_eq!(level.number().abs_diff(before.number()), 1, "one step at a time");
+            let next = u8::try_from(self.slots()).ok().and_then(SlotId::new);
+            self.overload.look(self.now, Strain::of([&program, &Lag::default()], [&lag]), next);
+            let (level, slots) = (self.overload.level(), self.slots());
+            assert_eq!(level == Level::Slots, slots < SLOTS);
+            assert!(slots.abs_diff(before.1) <= 1, "one slot at a time");
+            if slots != before.1 {
+                self.recorded.push((self.now.0 / S, slots));
+            }
+            if level != before.0 {
+                assert_eq!(level.number().abs_diff(before.0.number()), 1, "one step at a time");
                 self.levels.push((self.now.0 / S, level));
             }
         }
@@ -123,39 +149,66 @@ fn as_much_is_given_up_as_the_machine_lacks_and_no_more() {
 }
 
 #[test]
-fn recordings_of_slots_are_given_up_for_the_program_only() {
-    let mut machine = Machine::new();
-    machine.slots_only = true;
-    machine.run(3_600, 0.5);
-    let levels: Vec<Level> = machine.levels.iter().map(|(_, level)| *level).collect();
-    assert_eq!(levels, [Level::Previews, Level::SlotRates], "and it stays so");
-    machine.slots_only = false;
-    machine.run(4, 0.5);
-    assert_eq!(machine.overload.level(), Level::SlotRates, "a moment is nothing");
-    machine.run(3, 0.5);
-    assert_eq!(machine.overload.level(), Level::Slots);
-    machine.run(600, 1.2);
-    assert!(machine.overload.is_over(), "{:?}", machine.levels);
+fn as_many_slots_are_given_up_as_it_takes_and_the_last_of_them_comes_back_first() {
+    for (capacity, kept) in [(0.7, 4), (0.57, 2), (0.42, 0), (0.1, 0)] {
+        for slots_only in [false, true] {
+            let mut machine = Machine::new();
+            machine.slots_only = slots_only;
+            machine.run(120, capacity);
+            let fewest = machine.recorded.iter().map(|(_, slots)| *slots).min();
+            assert_eq!(fewest, Some(kept), "{capacity}: {:?}", machine.recorded);
+            let began = machine.now.0 / S;
+            machine.run(900, 1.2);
+            assert!(machine.overload.is_over() && machine.slots() == SLOTS, "{:?}", machine.recorded);
+            let back = machine.recorded.iter().filter(|(at, _)| *at > began).map(|(_, slots)| *slots);
+            let slots: Vec<usize> = back.collect();
+            assert!(slots.is_sorted(), "{slots:?}");
+        }
+    }
 }
 
 #[test]
-fn a_program_that_catches_up_costs_no_recording() {
-    let lag = |waiting_ms| Lag { waiting_ms, room_ms: 4_600, lost_ms_per_s: 0 };
-    let slots = Lag { waiting_ms: 4_000, room_ms: 4_600, lost_ms_per_s: 300 };
+fn slots_go_one_after_the_other_slowly_and_fast_where_the_program_is_behind() {
+    let took = |slots_only| {
+        let mut machine = Machine::new();
+        machine.slots_only = slots_only;
+        machine.run(60, 0.1);
+        let at: Vec<u64> = machine.recorded.iter().map(|(at, _)| *at).collect();
+        (at.len(), at[4] - at[0])
+    };
+    assert_eq!(took(true), (SLOTS, 20));
+    assert_eq!(took(false), (SLOTS, 4));
+}
+
+#[test]
+fn a_slot_that_there_is_no_longer_is_forgotten() {
+    let mut machine = Machine::new();
+    machine.run(20, 0.5);
+    let given_up = machine.overload.slots().to_vec();
+    assert!(given_up.len() > 1);
+    machine.overload.forget(|slot| slot == given_up[0]);
+    assert_eq!((machine.overload.level(), machine.overload.slots()), (Level::Slots, &given_up[1..]));
+    machine.overload.forget(|_| true);
+    assert_eq!((machine.overload.level(), machine.overload.slots()), (Level::SlotRates, [].as_slice()));
+}
+
+#[test]
+fn a_backlog_that_is_worked_off_costs_no_recording() {
+    let lag = |waiting_ms, lost_ms_per_s| Lag { waiting_ms, room_ms: 4_600, lost_ms_per_s };
     let mut overload = Overload::default();
     let mut looks = (0..).map(|look| Mono(look * 500_000_000));
-    for now in looks.by_ref().take(20) {
-        overload.look(now, Strain::of([], [&slots]));
+    for now in looks.by_ref().take(10) {
+        overload.look(now, Strain::of([], [&lag(4_000, 300)]), SlotId::new(5));
     }
     assert_eq!(overload.level(), Level::SlotRates);
     for (waiting_ms, now) in (0..20).map(|look| 4_000 - look * 150).zip(looks.by_ref()) {
-        overload.look(now, Strain::of([&lag(waiting_ms)], [&slots]));
+        overload.look(now, Strain::of([], [&lag(waiting_ms, 0)]), SlotId::new(5));
     }
     assert_eq!(overload.level(), Level::SlotRates);
     for now in looks.take(20) {
-        overload.look(now, Strain::of([&lag(1_100)], [&slots]));
+        overload.look(now, Strain::of([], [&lag(1_100, 0)]), SlotId::new(5));
     }
-    assert_eq!(overload.level(), Level::Slots, "it does no longer");
+    assert_eq!(overload.level(), Level::Slots, "it is no longer");
 }
 
 #[test]

@@ -111,8 +111,13 @@ impl Watch {
             let may = matches!(job, EncodeJob::Slot(_)) && level >= Level::SlotRates;
             assert_eq!(encode.halved, may, "{job} at {level:?}");
         }
-        let slots = wanted.recordings.keys().filter(|track| **track != Track::Program).count();
-        assert!(level < Level::Slots || slots == 0, "slots are recorded at {level:?}");
+        let encodes = world.status().encodes;
+        let shed = encodes.iter().filter(|it| it.why.as_deref().is_some_and(|why| why.starts_with("given up")));
+        let shed: Vec<&str> = shed.map(|it| it.job.as_str()).collect();
+        assert!(level == Level::Slots || shed.is_empty(), "{shed:?} are given up at {level:?}");
+        for track in wanted.recordings.keys() {
+            assert!(!shed.contains(&track.folder().as_str()), "{track:?} is given up, and recorded");
+        }
         assert_eq!(wanted.no_snapshots, level >= Level::Previews);
     }
 

@@ -42,6 +42,28 @@ fn until_level(world: &mut World, job: &Job, level: Level) {
     assert_eq!(world.status().overload, level);
 }
 
+/// The slots that are recorded.
+fn recorded(world: &World) -> Vec<u8> {
+    let slots = world.wanted().recordings.keys().filter_map(|track| match track {
+        Track::Slot(slot) => Some(slot.number()),
+        Track::Program => None,
+    });
+    slots.collect()
+}
+
+/// Tells the lag until so many slots are recorded.
+#[track_caller]
+fn until_recorded(world: &mut World, job: &Job, slots: &[u8]) {
+    for _ in 0..100 {
+        if recorded(world) == slots {
+            return;
+        }
+        world.fact(job.clone(), Fact::Lags(BEHIND));
+        world.pass(SECOND / 2);
+    }
+    panic!("{:?} are recorded", recorded(world));
+}
+
 fn why(world: &World, job: &str) -> String {
     let encodes = world.status().encodes;
     encodes.into_iter().find(|it| it.job == job).and_then(|it| it.why).unwrap_or_default()
@@ -87,12 +109,17 @@ fn previews_go_first_then_pictures_of_the_slots_then_their_recordings_and_all_co
     the_program_goes_on(&world, &before);
 
     until_level(&mut world, job, Level::Slots);
-    world.pass(SECOND);
-    assert_eq!(world.wanted().recordings.keys().collect::<Vec<_>>(), [&Track::Program]);
-    assert_eq!(why(&world, "slot-2"), "given up, as the machine does not keep up");
+    assert_eq!(recorded(&world), [1, 2, 3, 4], "one by one");
+    assert!(why(&world, "slot-2").contains("every other picture"), "{}", why(&world, "slot-2"));
+    until_recorded(&mut world, job, &[1]);
+    assert_eq!(why(&world, "slot-5"), "given up, as the machine does not keep up");
     let alert = world.status().alerts.into_iter().find(|alert| alert.kind == "overloaded").unwrap();
     assert_eq!(alert.severity, Severity::Error);
-    assert!(alert.text.ends_with("no previews, no recordings of slots"), "{}", alert.text);
+    let slots = [2, 3, 4, 5].map(|slot| format!("no recording of slot {slot}")).join(", ");
+    let told = format!("until it does: no previews, half the pictures of each slot, {slots}");
+    assert!(alert.text.ends_with(&told), "{}", alert.text);
+    until_recorded(&mut world, job, &[]);
+    assert_eq!(world.wanted().recordings.keys().collect::<Vec<_>>(), [&Track::Program]);
     the_program_goes_on(&world, &before);
     for _ in 0..40 {
         world.fact(job.clone(), Fact::Lags(BEHIND));
@@ -101,6 +128,7 @@ fn previews_go_first_then_pictures_of_the_slots_then_their_recordings_and_all_co
     the_program_goes_on(&world, &before);
 
     world.fact(job.clone(), Fact::Lags(FINE));
+    world.until("a slot is back", SECOND * 12, |world| recorded(world) == [1]);
     world.until("all is back", SECOND * 120, |world| world.status().overload == Level::Nothing);
     world.pass(SECOND * 2);
     assert_eq!(world.alert("overloaded"), None);
@@ -144,24 +172,62 @@ fn a_load_of_a_moment_changes_nothing() {
 }
 
 #[test]
-fn slots_that_lag_beside_a_program_that_does_not_keep_what_they_can_record() {
+fn a_machine_that_can_do_the_program_and_three_slots_records_three_whole_angles() {
     let mut world = show();
     let before = world.wanted().clone();
-    let job = &Job::Encode(EncodeJob::Slot(slot(2)));
-    lags(&mut world, job, 120, Level::Slots);
-    assert_eq!(world.status().overload, Level::SlotRates);
-    assert_eq!(world.wanted().recordings, before.recordings);
+    world.power(0.6, true);
+    world.until("the last slot goes first", SECOND * 30, |world| recorded(world) == [1, 2, 3, 4]);
+    world.until("another one goes", SECOND * 8, |world| recorded(world) == [1, 2, 3]);
+    let told = "no previews, half the pictures of each slot, no recording of slot 4, no recording of slot 5";
+    assert!(world.alert("overloaded").unwrap().ends_with(told), "{:?}", world.alert("overloaded"));
+    for _ in 0..600 {
+        world.pass(SECOND);
+        for track in [1, 2, 3].map(|it| Track::Slot(slot(it))) {
+            let now = world.wanted().recordings.get(&track);
+            assert_eq!(now.map(|it| it.epoch), Some(before.recordings[&track].epoch), "{track:?} goes on");
+        }
+        the_program_goes_on(&world, &before);
+    }
+    world.power(2.0, true);
+    let mut back = Vec::new();
+    for _ in 0..300 {
+        back.push(recorded(&world));
+        world.pass(SECOND);
+    }
+    assert!(back.iter().all(|slots| slots.iter().eq([1, 2, 3, 4, 5].iter().take(slots.len()))), "{back:?}");
+    assert!(back.is_sorted_by_key(Vec::len), "{back:?}");
+    assert_eq!((world.status().overload, recorded(&world)), (Level::Nothing, vec![1, 2, 3, 4, 5]));
+}
+
+#[test]
+fn slots_are_given_up_by_priority_and_the_one_on_air_last() {
+    let mut config = autostart();
+    config.slots.get_mut(&slot(2)).unwrap().priority = 90;
+    config.slots.get_mut(&slot(4)).unwrap().priority = 95;
+    let mut world = World::new(config, 1);
+    world.until("it records", SECOND * 30, |world| recorded(world).len() == 5);
+    assert_eq!(world.ask(Command::Cut { slot: slot(4) }), Answer::Done);
+    world.pass(SECOND * 12);
+    let job = &Job::Encode(EncodeJob::Slot(slot(1)));
+    for left in [&[1, 3, 4, 5][..], &[1, 3, 4], &[1, 4]] {
+        until_recorded(&mut world, job, left);
+    }
+    // Whoever is cut to is recorded by the program: no file ends or begins for it.
+    assert_eq!(world.ask(Command::Cut { slot: slot(5) }), Answer::Done);
+    world.pass(SECOND);
+    assert_eq!(recorded(&world), [1, 4]);
+    until_recorded(&mut world, job, &[1]);
     world.fact(job.clone(), Fact::Lags(FINE));
-    world.until("all is back", SECOND * 30, |world| world.status().overload == Level::Nothing);
+    world.until("the last that went comes first", SECOND * 15, |world| recorded(world) == [1, 4]);
 }
 
 #[test]
 fn a_mixer_that_is_late_counts_as_the_program_does_once_it_has_settled() {
     let mut world = show();
     let job = &Job::Program;
-    until_level(&mut world, job, Level::Slots);
+    until_recorded(&mut world, job, &[]);
     world.fact(job.clone(), Fact::Lags(FINE));
-    world.until("all is back", SECOND * 60, |world| world.status().overload == Level::Nothing);
+    world.until("all is back", SECOND * 120, |world| world.status().overload == Level::Nothing);
     until_level(&mut world, job, Level::SlotRates);
     world.fail(job.clone(), ErrorClass::Internal);
     world.until("the program is built again", SECOND * 10, World::program_runs);
@@ -202,11 +268,13 @@ fn what_the_network_carried_of_the_slots_is_the_programs_while_they_are_given_up
     world.pass(SECOND * 20);
     let beside = stream_bps(&world);
     assert_eq!(streams(&world), 5);
-    until_level(&mut world, &Job::Encode(EncodeJob::Stream), Level::Slots);
+    until_recorded(&mut world, &Job::Encode(EncodeJob::Stream), &[1, 2, 3]);
+    assert_eq!(streams(&world), 3);
+    until_recorded(&mut world, &Job::Encode(EncodeJob::Stream), &[]);
     world.until("the program has it all", SECOND * 9, |world| stream_bps(world) > beside / 10 * 12);
     assert_eq!(streams(&world), 0);
     world.fact(Job::Encode(EncodeJob::Stream), Fact::Lags(FINE));
-    world.until("they are published again", SECOND * 120, |world| {
+    world.until("they are published again", SECOND * 200, |world| {
         streams(world) == 5 && stream_bps(world) == beside && world.status().overload == Level::Nothing
     });
 }
