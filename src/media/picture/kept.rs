@@ -16,6 +16,8 @@ const ANEW: u64 = 30;
 /// What may wait for a busy encoder, and a third more on its way elsewhere. To make pictures anew while encoders are behind
 /// would cost whoever makes them twice as much, just when the processor is too small.
 const ROOM_BYTES: usize = 64 << 20;
+/// However large they are.
+const FEWEST: usize = 16;
 
 /// A picture's buffer, with whatever its painter has to remember of it.
 pub struct Sheet<T> {
@@ -39,7 +41,10 @@ impl<T: Default> Kept<T> {
 
     /// Keeps as many of so many bytes as slow readers may hold.
     pub const fn of_size(bytes: usize) -> Self {
-        Self::new(if bytes == 0 { 1 } else { ROOM_BYTES / bytes })
+        match ROOM_BYTES.checked_div(bytes) {
+            Some(most) if most > FEWEST => Self::new(most),
+            _ => Self::new(FEWEST),
+        }
     }
 
     /// For the next picture: a buffer that nobody reads, nor a copy of it; made by `blank` where there is none. `None`
