@@ -2,7 +2,7 @@
 //!
 //! | threads | priority |
 //! |---|---|
-//! | that encode a slot or a snapshot, or put a slot's recording together | lower |
+//! | that encode a slot's pictures or a snapshot | lower |
 //! | all others | that of the process |
 //!
 //! Linux keeps a priority for each thread, and a thread that is started has its starter's: an encoder's own threads are
@@ -12,12 +12,13 @@
 //!
 //! Only tasks are lowered, and not the actors and their helpers: those hold the locks of links and of their producers,
 //! which hand the program its pictures. What a lowered task shares with the program's threads are the queue before it
-//! and the counts of what was repeated and encoded, each locked for as long as it takes to put one in or out.
+//! and the counts of what was repeated and encoded, each locked for as long as it takes to put one in or out. Recordings
+//! of slots are not lowered either: they cost little, less still while their encodes lag, and a file is to be sealed in
+//! time.
 
 use std::sync::LazyLock;
 
 use cuebox_core::director::{EncodeJob, Job};
-use cuebox_core::ids::Track;
 use gst::glib;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
@@ -37,9 +38,9 @@ pub enum Rank {
 impl Rank {
     pub fn of(job: &Job) -> Self {
         match job {
-            Job::Encode(EncodeJob::Slot(_) | EncodeJob::SlotStream(_)) | Job::Record(Track::Slot(_)) => Self::Gives,
+            Job::Encode(EncodeJob::Slot(_) | EncodeJob::SlotStream(_)) => Self::Gives,
             Job::Encode(EncodeJob::Stream | EncodeJob::ProgramRecord)
-            | Job::Record(Track::Program)
+            | Job::Record(_)
             | Job::Capture(_)
             | Job::Sound(_)
             | Job::Program
@@ -112,6 +113,8 @@ mod imp {
 mod tests {
     use std::time::Duration;
 
+    use cuebox_core::ids::{SlotId, Track};
+
     use super::*;
     use crate::media::names;
     use crate::media::testkit::eventually;
@@ -160,14 +163,13 @@ mod tests {
 
     #[test]
     fn what_belongs_to_slots_gives_and_what_belongs_to_the_program_stays() {
-        let slot = cuebox_core::ids::SlotId::new(2).unwrap();
+        let slot = SlotId::new(2).unwrap();
         let jobs = [
             (Job::Encode(EncodeJob::Slot(slot)), Rank::Gives),
             (Job::Encode(EncodeJob::SlotStream(slot)), Rank::Gives),
-            (Job::Record(Track::Slot(slot)), Rank::Gives),
             (Job::Encode(EncodeJob::Stream), Rank::Stays),
             (Job::Encode(EncodeJob::ProgramRecord), Rank::Stays),
-            (Job::Record(Track::Program), Rank::Stays),
+            (Job::Record(Track::Slot(slot)), Rank::Stays),
             (Job::Capture(slot), Rank::Stays),
             (Job::Sound(slot), Rank::Stays),
             (Job::Program, Rank::Stays),

@@ -68,7 +68,6 @@ pub struct Beginning<'a> {
     pub first_sample: u64,
     pub caps: &'a gst::Caps,
     pub fps: u64,
-    pub rank: Rank,
 }
 
 impl Segment {
@@ -81,7 +80,7 @@ impl Segment {
 
     pub fn with_file(file: SegmentFile, ledger: Arc<Ledger>, beginning: &Beginning<'_>) -> Result<Self, Failure> {
         let pipeline = gst::Pipeline::new();
-        names::pass_on(&pipeline, beginning.rank);
+        names::pass_on(&pipeline, Rank::Stays);
         let source = || gst_app::AppSrc::builder().format(gst::Format::Time).max_bytes(0).build();
         let (pictures, sound) = (source(), source());
         pictures.set_caps(Some(beginning.caps));

@@ -22,7 +22,6 @@ use super::segment::{Beginning, Segment, disk_failure};
 use crate::media::actor::Failure;
 use crate::media::encode::aac::{AacTrack, Packet};
 use crate::media::links::Link;
-use crate::media::priority::Rank;
 use crate::media::timing::sample_at;
 use crate::media::{Context, Reporter};
 
@@ -226,8 +225,7 @@ impl Segmenter {
             let number = self.state.next_number;
             self.state.next_number += 1;
             let name = SegmentId { show: self.wish.show.clone(), track: self.track, number };
-            let (fps, rank) = (self.state.fps, Rank::of(self.reporter.job()));
-            let beginning = Beginning { number, first, first_sample, caps: &caps, fps, rank };
+            let beginning = Beginning { number, first, first_sample, caps: &caps, fps: self.state.fps };
             let folder = self.wish.folder.as_ref().map_or(self.context.data_dir.as_path(), Path::new);
             match Segment::open(&folder.join(name.path()), &beginning) {
                 Ok(mut segment) => {

@@ -222,6 +222,21 @@ fn slots_are_given_up_by_priority_and_the_one_on_air_last() {
 }
 
 #[test]
+fn a_slot_that_is_configured_no_longer_is_not_told_as_given_up() {
+    let mut world = show();
+    let job = &Job::Encode(EncodeJob::Slot(slot(1)));
+    until_recorded(&mut world, job, &[1, 2, 3, 4]);
+    let mut config = world.director.config().clone();
+    config.slots.remove(&slot(5));
+    world.send(Command::Reload);
+    world.tell(Event::ConfigLoaded(Box::new(config)));
+    world.pass(SECOND);
+    let told = world.alert("overloaded").unwrap();
+    assert!(told.ends_with("half the pictures of each slot"), "{told}");
+    assert_eq!((world.status().overload, recorded(&world)), (Level::SlotRates, vec![1, 2, 3, 4]));
+}
+
+#[test]
 fn a_mixer_that_is_late_counts_as_the_program_does_once_it_has_settled() {
     let mut world = show();
     let job = &Job::Program;

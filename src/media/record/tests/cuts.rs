@@ -4,7 +4,6 @@ use super::super::file::{Ledger, Operation, SegmentFile};
 use super::super::segment::{Beginning, Segment};
 use super::*;
 use crate::media::encode::aac::Packet;
-use crate::media::priority::Rank;
 use std::sync::atomic::Ordering;
 
 /// A second and a half of pictures and sound, encoded as fast as it goes.
@@ -114,8 +113,7 @@ fn a_power_cut_at_any_write_of_a_recording_leaves_every_synced_fragment_playable
 /// A segment with all its material, over a file of one's own.
 pub fn filled(file: SegmentFile, ledger: Arc<Ledger>) -> Segment {
     let (pictures, caps, sound) = material();
-    let (first, rank) = (FrameIndex(0), Rank::Gives);
-    let beginning = Beginning { number: 1, first, first_sample: 2_000, caps: &caps, fps: 30, rank };
+    let beginning = Beginning { number: 1, first: FrameIndex(0), first_sample: 2_000, caps: &caps, fps: 30 };
     let mut segment = Segment::with_file(file, ledger, &beginning).unwrap();
     let count = pictures.len();
     for picture in pictures {
