@@ -12,9 +12,18 @@ pub fn cpu_seconds(pid: u32) -> f64 {
 
 /// Resident memory in MB.
 pub fn rss_mb(pid: u32) -> f64 {
+    memory_mb(pid, &["VmRSS:"])
+}
+
+/// Resident memory in MB without the pages of programs and libraries, which the kernel drops and reads again as it likes.
+pub fn own_mb(pid: u32) -> f64 {
+    memory_mb(pid, &["RssAnon:", "RssShmem:"])
+}
+
+fn memory_mb(pid: u32, names: &[&str]) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap_or_default();
-    line.split_whitespace().nth(1).and_then(|kb| kb.parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
+    let lines = status.lines().filter(|line| names.iter().any(|name| line.starts_with(name)));
+    lines.filter_map(|line| line.split_whitespace().nth(1)?.parse::<f64>().ok()).sum::<f64>() / 1024.0
 }
 
 /// Cores used by a process over a span.

@@ -114,9 +114,12 @@ pub fn start(job: Job) -> Result<Cycle, RunError> {
     };
     let console = Some(Console::start(&config.http, deps.clone())?);
     let mqtt = config.mqtt.clone().filter(|_| has(&Part::Mqtt));
-    let mqtt_apart = Apart::start("mqtt").map_err(RunError::Runtime)?;
-    let connect = |mqtt| Remote::start(mqtt, remote_deps(&config.box_id, &deps, sender.clone()));
-    let remote = mqtt_apart.within(|| mqtt.map(connect));
+    let connect = |mqtt| {
+        let apart = Apart::start("mqtt")?;
+        let remote = apart.within(|| Remote::start(mqtt, remote_deps(&config.box_id, &deps, sender.clone())));
+        Ok((remote, apart))
+    };
+    let remote = mqtt.map(connect).transpose().map_err(RunError::Runtime)?;
     let surfaces = Surfaces {
         http: config.http.clone(),
         deps,
@@ -125,7 +128,7 @@ pub fn start(job: Job) -> Result<Cycle, RunError> {
         panels,
         remote,
         _devices: devices,
-        _apart: [panels_apart, mqtt_apart],
+        _panels_apart: panels_apart,
     };
     let banner = Banner::new(&config, job.file);
     Ok(Cycle {
@@ -169,10 +172,10 @@ pub struct Surfaces {
     deps: Deps,
     console: Option<ConsoleHandle>,
     pub answers: Answers,
-    remote: Option<Remote>,
+    remote: Option<(Remote, Apart)>,
     pub panels: Panels,
     _devices: DeviceWatch,
-    _apart: [Apart; 2],
+    _panels_apart: Apart,
 }
 
 impl Surfaces {
@@ -195,7 +198,7 @@ impl Surfaces {
 
     /// Tells whoever sent a command of this origin, from any thread.
     pub fn answerer(&self, origin: Origin) -> impl FnOnce(&CommandId, Answer) + Send + use<> {
-        let (answers, remote) = (self.answers.clone(), self.remote.as_ref().map(Remote::answers));
+        let (answers, remote) = (self.answers.clone(), self.remote.as_ref().map(|(remote, _)| remote.answers()));
         move |id: &CommandId, answer| match origin {
             Origin::Local | Origin::Http => answers.resolve(id, answer),
             Origin::Mqtt => {
@@ -208,7 +211,7 @@ impl Surfaces {
     }
 
     pub async fn shutdown(self) {
-        if let Some(remote) = self.remote {
+        if let Some((remote, _apart)) = self.remote {
             remote.shutdown(FAREWELL).await;
         }
         if let Some(console) = self.console {

@@ -11,6 +11,7 @@ import os
 import sys
 
 import marks
+import show
 
 
 def published(out, width, height):
@@ -40,7 +41,7 @@ def recorded(out, width, height):
             yield f"{segment['file']}: {len(seen)} pictures: {segment}"
         if none := marks.missing(segment["track"], seen):
             yield f"{segment['file']}: {none} of {len(seen)} pictures have no marks"
-        first = manifest["origin"] - manifest["origin_frame"] + segment["first_frame"]
+        first = show.number_of(manifest, segment["first_frame"])
         offsets |= {mark[1] - first - place for place, mark in enumerate(seen) if mark}
         clean += segment["clean"]
     files = {os.path.relpath(path, folder) for path in glob.glob(os.path.join(folder, "*/*.mp4"))}

@@ -13,9 +13,20 @@ def only(data):
     return found[0]
 
 
+def number_of(manifest, frame):
+    """How manieth frame of the boot a frame of the show is, of the boot in which it was begun or went on last: what the
+    marks in its pictures say."""
+    return manifest["origin"] - manifest["origin_frame"] + frame
+
+
 def time_of(manifest, frame):
-    """The monotonic time of a frame of the show, in seconds; of the boot in which it was begun or went on last."""
-    return (manifest["origin"] - manifest["origin_frame"] + frame) / manifest["fps"]
+    """The monotonic time of a frame of the show, in seconds."""
+    return number_of(manifest, frame) / manifest["fps"]
+
+
+def frame_at(manifest, time):
+    """The frame of the show at a monotonic time, with its fraction."""
+    return time * manifest["fps"] - number_of(manifest, 0)
 
 
 def read(folder):

@@ -80,11 +80,10 @@ class Judge:
         """Of a track's only file, with the monotonic time of its first picture."""
         files = [segment for segment in self.manifest["segments"] if segment["track"] == track]
         self.expect(len(files) == 1, f"{track} has {len(files)} files: the sound disturbed its picture")
-        first = self.manifest["origin"] - self.manifest["origin_frame"] + files[0]["first_frame"]
         samples = decoded(os.path.join(self.folder, files[0]["file"]))
         length = files[0]["frames"] / self.manifest["fps"]
         self.expect(abs(len(samples) / RATE - length) < 0.25, f"{track}: {len(samples) / RATE:.2f} s of sound, {length:.2f} of picture")
-        return samples, first / self.manifest["fps"]
+        return samples, show.time_of(self.manifest, files[0]["first_frame"])
 
     def card(self, track, card, error, tone):
         samples, begins = self.samples(track)

@@ -51,7 +51,7 @@ class Judge:
             self.tracks.setdefault(segment["track"], {}).update(enumerate(found, start=segment["first_frame"]))
 
     def frame(self, at):
-        return at * self.manifest["fps"] - self.manifest["origin"] + self.manifest["origin_frame"]
+        return show.frame_at(self.manifest, at)
 
     def on_air(self, frame):
         """The slot on air in this frame; None for the slate."""

@@ -208,6 +208,7 @@ fn journal() -> String {
     let mut events = vec![
         Event::ClockRead(Wall { unix_ns: 1_795_285_805_000_000_000, trust: Trust::Ntp }),
         Event::Vault(VaultFact::Recovered { segments: Vec::new() }),
+        Event::MachineSlowed { why: Some("it is hot".to_owned()) },
     ];
     let words = |line: &str| from_words(&line.split(' ').map(str::to_owned).collect::<Vec<_>>()).unwrap();
     for (number, line) in

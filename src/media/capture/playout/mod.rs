@@ -8,7 +8,7 @@
 //! A repeated file is sought back to its start while the shelf still holds its last pictures, so its frames join
 //! without a gap.
 
-mod connecting;
+mod left_open;
 mod pace;
 mod reader;
 mod shelf;

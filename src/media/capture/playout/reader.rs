@@ -10,7 +10,7 @@ use cuebox_core::config::Url;
 use cuebox_core::director::ErrorClass;
 use gst::prelude::*;
 
-use super::connecting::Connecting;
+use super::left_open;
 use super::shelf::Shelf;
 use crate::media::actor::{Failure, Mailbox};
 use crate::media::capture::normalise::{self, running_time};
@@ -27,7 +27,6 @@ pub struct Reader {
     pipeline: gst::Pipeline,
     url: Url,
     told: Told,
-    connecting: Connecting,
 }
 
 /// What the reader came to, for the actor to fetch.
@@ -53,21 +52,20 @@ struct Found {
 
 impl Reader {
     pub fn build(context: &Context, url: &Url, shelf: &Arc<Shelf>, mailbox: &Mailbox) -> Result<Self, Failure> {
-        let (pipeline, connecting) = (gst::Pipeline::new(), Connecting::default());
+        let pipeline = gst::Pipeline::new();
         let decoder = gst::ElementFactory::make("uridecodebin").property("uri", url.reveal()).build()?;
         pipeline.add(&decoder)?;
-        let begun = connecting.clone();
-        decoder.connect("source-setup", false, move |values| {
+        decoder.connect("source-setup", false, |values| {
             if let Some(source) = values.get(1).and_then(|value| value.get::<gst::Element>().ok()) {
-                set_up(&source, &begun);
+                set_up(&source);
             }
             None
         });
         pipeline.connect_deep_element_added(|_, _, element| believe_the_stream(element));
         let told = Told { raw: Arc::default(), mailbox: mailbox.clone() };
         join(context, &pipeline, &decoder, shelf, &told);
-        hear(&pipeline, &told, &connecting)?;
-        Ok(Self { pipeline, url: url.clone(), told, connecting })
+        hear(&pipeline, &told)?;
+        Ok(Self { pipeline, url: url.clone(), told })
     }
 
     pub fn play(&self) {
@@ -93,7 +91,13 @@ impl Reader {
 
     /// Tells nothing any more.
     pub fn stop(&self) {
-        self.connecting.take_down(&self.pipeline);
+        if let Some(bus) = self.pipeline.bus() {
+            bus.unset_sync_handler();
+        }
+        let _ = self.pipeline.set_state(gst::State::Null);
+        if let Some(server) = host_and_port(&self.url).filter(|_| self.url.scheme().starts_with("rtmp")) {
+            left_open::close(&server);
+        }
     }
 }
 
@@ -188,7 +192,7 @@ fn attach(pipeline: &gst::Pipeline, branch: &gst::Bin, input: &gst::Element, pad
 }
 
 /// Network sources: TCP, so that a lossy hop does not tear the picture, and give up when nothing comes.
-fn set_up(source: &gst::Element, connecting: &Connecting) {
+fn set_up(source: &gst::Element) {
     let Some(factory) = source.factory() else { return };
     match factory.name().as_str() {
         "rtspsrc" => {
@@ -202,7 +206,7 @@ fn set_up(source: &gst::Element, connecting: &Connecting) {
             // Seconds.
             source.set_property("timeout", 5u32);
             source.set_property("idle-timeout", 10u32);
-            connecting.begin(source);
+            left_open::watch();
         }
         "srtsrc" => source.set_property("auto-reconnect", false),
         _ => {}
@@ -226,15 +230,11 @@ fn believe_the_stream(element: &gst::Element) {
     });
 }
 
-fn hear(pipeline: &gst::Pipeline, told: &Told, connecting: &Connecting) -> Result<(), Failure> {
+fn hear(pipeline: &gst::Pipeline, told: &Told) -> Result<(), Failure> {
     let bus = pipeline.bus().ok_or_else(|| Failure::internal("a pipeline without a bus"))?;
     let (told, weak, name) = (told.clone(), pipeline.downgrade(), Name::of_this_thread(Rank::Stays));
-    let connecting = connecting.clone();
     bus.set_sync_handler(move |_, message| {
         name.give(message);
-        if matches!(message.type_(), gst::MessageType::Error | gst::MessageType::Eos) {
-            connecting.settle();
-        }
         #[expect(clippy::wildcard_enum_match_arm, reason = "a bus carries dozens of kinds; the rest is of no concern")]
         match message.view() {
             gst::MessageView::Error(error) => told.tell(Raw::Error(error.error())),
