@@ -19,8 +19,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
-use crate::director::Job;
 use crate::ids::{LegId, SlotId};
+use crate::job::Job;
 use crate::time::Mono;
 
 /// So many bad ends within [`WITHIN`] are a loop.

@@ -20,8 +20,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::device::{Encoder, Encoders};
-use crate::director::{EncodeJob, PictureSize};
 use crate::ids::SlotId;
+use crate::job::EncodeJob;
+use crate::picture_size::PictureSize;
 
 /// What is to be encoded. Better what may come than what is at the moment: a plan that changes while a show runs ends
 /// the segments of every recording whose grant it changes.

@@ -25,8 +25,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::command::{Answer, Envelope};
-use crate::director::{Director, Effect, Event, Job, Progress, SeenCommand, fingerprint};
+use crate::director::{Director, Effect, Event, Progress, SeenCommand, fingerprint};
+use crate::fnv::fnv1a;
 use crate::ids::CommandId;
+use crate::job::Job;
 use crate::settings::Settings;
 use crate::status::Status;
 use crate::time::Mono;
@@ -367,9 +369,4 @@ impl<'a, I: Iterator<Item = &'a str>> Iterator for Replay<I> {
 /// Fingerprint of a status.
 fn hash(status: &Status) -> u64 {
     fnv1a(serde_json::to_string(status).unwrap_or_default().as_bytes())
-}
-
-/// FNV-1a, 64 bits: tells texts apart, the same in every build. Not for secrets.
-pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }

@@ -17,6 +17,7 @@
 //! | [`camera_controls`] | what a camera is set to, from what is wished |
 //! | [`edid`] | what an HDMI input asks cameras for |
 //! | [`usb`] | which cameras share a bus, and what each reserves of it |
+//! | [`job`], [`picture_size`] | what pipelines are for, and how large their pictures are |
 //! | [`device`] | what a shell tells of a camera or an encoder |
 //! | [`mqtt`] | topics and payloads: what comes in, what goes out when |
 //! | [`overload`] | what is given up while the machine cannot keep up |
@@ -45,14 +46,17 @@ pub mod doctor;
 pub mod document;
 pub mod edid;
 pub mod encode_plan;
+mod fnv;
 pub mod grid;
 pub mod health;
 pub mod ids;
+pub mod job;
 pub mod journal;
 pub mod line;
 pub mod mqtt;
 pub mod overload;
 pub mod panel;
+pub mod picture_size;
 pub mod rate;
 pub mod retime;
 pub mod settings;

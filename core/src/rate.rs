@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::director::PictureSize;
+use crate::picture_size::PictureSize;
 use crate::time::Mono;
 
 use ladder::Rung;

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::device::Encoders;
-use crate::director::Medium;
 use crate::ids::{LegId, Port, ShowId, SlotId};
+use crate::job::Medium;
 use crate::overload::Level;
 use crate::time::{Mono, Wall};
 

@@ -13,11 +13,12 @@ use cuebox_core::status::Gauges;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::actor::{Actor, Ended};
+use super::context::Context;
 use super::links::Links;
 use super::plan::{self, Real, Step, Wish};
 use super::preview::Preview;
+use super::requirements::MediaError;
 use super::timing::{ShowFormat, Timing};
-use super::{Context, MediaError};
 
 /// How often counters are sampled: a fifth of the shortest deadline that is judged by them (250 ms).
 const SAMPLE: Duration = Duration::from_millis(50);

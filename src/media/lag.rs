@@ -10,7 +10,7 @@ use cuebox_core::overload::{LOOKS, Lag};
 use cuebox_core::time::Mono;
 use gst::prelude::*;
 
-use crate::media::{Context, Reporter};
+use crate::media::context::{Context, Reporter};
 
 /// Less than so much waits at every encoder now and then.
 const NOTABLE_MS: u32 = 100;

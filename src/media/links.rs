@@ -17,7 +17,7 @@ use cuebox_core::ids::SlotId;
 use gst::prelude::*;
 use gst_utils::{ConsumptionLink, StreamProducer};
 
-use super::actor::Mailbox;
+use super::part::Mailbox;
 use super::repeats::Repeats;
 
 /// What flows.

@@ -1,6 +1,15 @@
 //! Every GStreamer element that the box cannot do without, what for, and who delivers it on Debian.
 
-use super::MediaError;
+/// Something of GStreamer's that is needed and is not there, or cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum MediaError {
+    #[error("GStreamer does not start: {0}")]
+    Init(#[from] gst::glib::Error),
+    #[error("GStreamer element `{element}` ({purpose}) is missing: install the Debian package {package}")]
+    MissingElement { element: &'static str, purpose: &'static str, package: &'static str },
+    #[error("the media graph's thread does not start: {0}")]
+    Thread(#[from] std::io::Error),
+}
 
 /// Element, purpose, Debian package.
 const NEEDED: &[(&str, &str, &str)] = &[

@@ -14,7 +14,7 @@ mod ports;
 
 pub use ports::free_port;
 
-use super::Context;
+use super::context::Context;
 use super::links::{Link, Links, Publication};
 use super::ticker::Ticker;
 use super::timing::{CHANNELS, SAMPLE_RATE, ShowFormat, Timing};

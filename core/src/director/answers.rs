@@ -150,5 +150,5 @@ fn answer(context: &mut Context, id: &CommandId, origin: Origin, answer: Answer)
 /// FNV-1a over the command's serde form: the same for the same command, in every build.
 pub(crate) fn fingerprint(command: &Command) -> u64 {
     let text = serde_json::to_string(command).unwrap_or_default();
-    crate::journal::fnv1a(text.as_bytes())
+    crate::fnv::fnv1a(text.as_bytes())
 }

@@ -20,18 +20,20 @@ use crate::config::{Config, LegConfig, LegTarget, LivekitTarget, Publish};
 use crate::device::{BrokenEncoder, Encoder, Encoders};
 use crate::encode_plan::{Grant, Plan, RateControl, Wishes, plan};
 use crate::ids::{Epoch, SlotId};
+use crate::job::EncodeJob;
 use crate::overload::Level;
+use crate::picture_size::PictureSize;
 use crate::rate::Limits;
 use crate::status::{EncodeStatus, Severity};
 use crate::time::Mono;
 
 use super::backoff::{Backoff, Pace};
 use super::context::{Context, Silence};
-use super::event::{EncodeJob, Fact};
+use super::event::Fact;
 use super::rates::Rates;
 use super::timers::Reason;
 use super::uplink::Road;
-use super::wanted::{Encode, PictureSize};
+use super::wanted::Encode;
 
 /// From starting an encoder to its first frame.
 pub(super) const OPENS: Duration = Duration::from_secs(10);
@@ -354,7 +356,7 @@ impl Encodes {
 }
 
 /// The slot that is encoded; `None`: the program is.
-const fn slot_of(job: EncodeJob) -> Option<SlotId> {
+pub(super) const fn slot_of(job: EncodeJob) -> Option<SlotId> {
     match job {
         EncodeJob::Slot(slot) | EncodeJob::SlotStream(slot) => Some(slot),
         EncodeJob::Stream | EncodeJob::ProgramRecord => None,

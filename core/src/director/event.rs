@@ -9,7 +9,8 @@ use crate::command::Envelope;
 use crate::config::Config;
 use crate::device::{Camera, Encoders};
 use crate::grid::FrameIndex;
-use crate::ids::{CommandId, Epoch, LegId, Port, SegmentId, ShowId, SlotId, SwitchId, Ticket, Track};
+use crate::ids::{CommandId, Epoch, Port, SegmentId, ShowId, SwitchId, Ticket, Track};
+use crate::job::{Job, Medium};
 use crate::overload::Lag;
 use crate::status::{MqttStatus, PanelKind, PanelState};
 use crate::time::Wall;
@@ -78,65 +79,6 @@ pub enum Event {
     PanelTold(PanelReport),
     /// The process is to end: everything is sealed and the show is closed; see [`super::Director::quiesced`].
     ShutdownRequested,
-}
-
-/// One pipeline of the media graph, or one part of it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Job {
-    /// A slot's picture, with the sound that comes with it (test, file, network).
-    Capture(SlotId),
-    /// A slot's sound card.
-    Sound(SlotId),
-    Program,
-    Encode(EncodeJob),
-    Record(Track),
-    Leg(LegId),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub enum EncodeJob {
-    /// Adaptive bitrate, shared by every leg.
-    Stream,
-    /// Steady quality, for the program's recording.
-    ProgramRecord,
-    /// Steady quality, for one slot's recording.
-    Slot(SlotId),
-    /// Small and adaptive, one slot for the legs that publish slots beside the program.
-    SlotStream(SlotId),
-}
-
-impl std::fmt::Display for EncodeJob {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Stream => f.write_str("stream"),
-            Self::ProgramRecord => f.write_str("program-record"),
-            Self::Slot(slot) => write!(f, "slot-{slot}"),
-            Self::SlotStream(slot) => write!(f, "stream-slot-{slot}"),
-        }
-    }
-}
-
-impl From<EncodeJob> for String {
-    fn from(job: EncodeJob) -> Self {
-        job.to_string()
-    }
-}
-
-impl TryFrom<String> for EncodeJob {
-    type Error = String;
-    fn try_from(name: String) -> Result<Self, Self::Error> {
-        match name.as_str() {
-            "stream" => Ok(Self::Stream),
-            "program-record" => Ok(Self::ProgramRecord),
-            _ => match name.strip_prefix("stream-") {
-                Some(slot) => SlotId::from_job_name(slot).map(Self::SlotStream),
-                None => SlotId::from_job_name(&name).map(Self::Slot),
-            }
-            .ok_or_else(|| format!("no encode is named `{name}`")),
-        }
-    }
 }
 
 /// How a panel is.
@@ -234,13 +176,6 @@ pub struct Sealed {
     pub bytes: u64,
     /// `false`: the file plays, but was not finished in order.
     pub clean: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Medium {
-    Audio,
-    Video,
 }
 
 /// Told apart because they are answered differently.

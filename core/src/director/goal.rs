@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::ids::{Epoch, SlotId};
+use crate::job::EncodeJob;
 
-use super::{Director, EncodeJob, OnAir, Picture, Program, Wanted, input, recorder};
+use super::{Director, OnAir, Picture, Program, Wanted, input, recorder};
 
 impl Director {
     /// The camera that viewers see, as they are told of it.

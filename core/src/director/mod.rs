@@ -65,17 +65,15 @@ use crate::settings::ShowSettings;
 use crate::status::{MqttStatus, Severity, Status};
 use crate::time::Mono;
 
+pub use crate::job::{EncodeJob, Job, Medium};
+pub use crate::picture_size::PictureSize;
 pub(crate) use answers::fingerprint;
 pub use effect::{Effect, NewShow, Report, VaultOp};
-pub use event::{
-    EncodeJob, ErrorClass, Event, Fact, FoundShow, Job, Look, Medium, PanelReport, Progress, Sealed, StoredSegment,
-    VaultFact,
-};
+pub use event::{ErrorClass, Event, Fact, FoundShow, Look, PanelReport, Progress, Sealed, StoredSegment, VaultFact};
 pub use memory::{REMEMBERED, SeenCommand};
 pub use timers::Reason;
 pub use wanted::{
-    Audio, Capture, CaptureSource, Encode, Leg, OnAir, Picture, PictureSize, Program, Recording, Slate, Sound, Switch,
-    Wanted,
+    Audio, Capture, CaptureSource, Encode, Leg, OnAir, Picture, Program, Recording, Slate, Sound, Switch, Wanted,
 };
 
 use answers::Answers;

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::director::PictureSize;
 use crate::encode_plan::SLOT_STREAM_BPS;
+use crate::picture_size::PictureSize;
 use crate::rate::{Governor, Limits, start, usable};
 use crate::time::Mono;
 

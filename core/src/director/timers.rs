@@ -8,9 +8,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{Epoch, LegId, SlotId, Ticket, Track};
+use crate::job::EncodeJob;
 use crate::time::Mono;
-
-use super::event::EncodeJob;
 
 /// What a deadline is for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

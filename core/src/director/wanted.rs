@@ -14,8 +14,8 @@ use crate::device::Mode;
 use crate::encode_plan::Grant;
 use crate::grid::FrameIndex;
 use crate::ids::{Epoch, LegId, ShowId, SlotId, SwitchId, Track};
-
-use super::event::EncodeJob;
+use crate::job::EncodeJob;
+use crate::picture_size::PictureSize;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Wanted {
@@ -145,14 +145,6 @@ pub struct Audio {
     pub gains: BTreeMap<SlotId, f64>,
     /// How long a slot's sound is held back.
     pub delays_ms: BTreeMap<SlotId, u32>,
-}
-
-/// Width and height in pixels, and frames per second.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct PictureSize {
-    pub width: u32,
-    pub height: u32,
-    pub fps: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use crate::config::{LegConfig, LegTarget};
+use crate::job::Medium;
 
-use super::event::{ErrorClass, Medium};
+use super::event::ErrorClass;
 
 /// Why a slot's source failed; `crowded` is what to say of a camera whose bus has no bandwidth left.
 pub(super) fn source(class: ErrorClass, detail: &str, crowded: &str) -> String {

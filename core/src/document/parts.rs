@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::device::{BrokenEncoder, Encoders};
-use crate::director::Medium;
 use crate::health::connection_quality;
 use crate::ids::{LegId, ShowId, SlotId};
+use crate::job::Medium;
 use crate::status::{
     Alert, EncodeStatus, Gauges, LegState, LegStatus, LinkQuality, MqttStatus, PanelGauges, PanelKind, PanelState,
     PanelStatus, ProgramStatus, RecordingState, RecordingStatus, Severity, ShowStatus, SlotState, SlotStatus,

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::command::AudioMode;
-use crate::director::Medium;
 use crate::ids::{LegId, ShowId, SlotId};
+use crate::job::Medium;
 use crate::status::{
     Alert, LegGauges, LegState, LegStatus, LinkQuality, PanelGauges, PanelState, ProgramStatus, RecordingState,
     RecordingStatus, Severity, ShowStatus, SlotGauges, SlotState, SlotStatus,

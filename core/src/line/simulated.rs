@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::{BELOW_RTP, Bucket, Estimator, Report};
-use crate::director::PictureSize;
+use crate::picture_size::PictureSize;
 use crate::rate::{Governor, Limits, SoundStep, usable};
 use crate::time::Mono;
 

@@ -160,7 +160,7 @@ fn late(at: i64, now: Option<i64>) -> Option<String> {
 /// Two senders may count alike, so the response topic is part of it.
 fn correlated(message: &Message<'_>) -> Option<String> {
     let data = message.correlation.filter(|data| !data.is_empty() && data.len() <= MAX_CORRELATION_BYTES)?;
-    let sender = crate::journal::fnv1a(message.response_topic.unwrap_or_default().as_bytes());
+    let sender = crate::fnv::fnv1a(message.response_topic.unwrap_or_default().as_bytes());
     let hex: String = data.iter().map(|byte| format!("{byte:02x}")).collect();
     Some(format!("c-{sender:016x}-{hex}"))
 }

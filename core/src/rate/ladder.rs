@@ -12,7 +12,7 @@
 //! Larger sizes are taken to need as much for each pixel as 720 lines. Below what 360 lines need, every other picture is
 //! left out.
 
-use crate::director::PictureSize;
+use crate::picture_size::PictureSize;
 
 use super::Limits;
 

@@ -15,8 +15,9 @@ use super::onto_grid::OntoGrid;
 use super::outlet::{Outlet, PicturePusher};
 use super::packed::{self, Packer};
 use super::refusal;
-use crate::media::actor::{Failure, Handled, Mailbox, Part};
-use crate::media::{Context, Reporter, bus};
+use crate::media::bus;
+use crate::media::context::{Context, Reporter};
+use crate::media::part::{Failure, Handled, Mailbox, Part};
 
 pub struct Camera {
     pipeline: gst::Pipeline,

@@ -10,8 +10,8 @@ use gst::prelude::*;
 use super::normalise::{self, running_time};
 use super::outlet::{Outlet, SoundPusher};
 use super::sound_clock::SoundClock;
-use crate::media::actor::{Failure, Part};
-use crate::media::{Context, Reporter};
+use crate::media::context::{Context, Reporter};
+use crate::media::part::{Failure, Part};
 
 /// Blocks between two notes of the drift: about a second.
 const TELLS: u32 = 100;

@@ -4,7 +4,7 @@
 //! (seen from every YUV format to NV12; with another matrix it does convert them), and every MJPEG camera delivers full
 //! range.
 
-use crate::media::actor::Failure;
+use crate::media::part::Failure;
 
 /// Brings an NV12 picture from full to limited range.
 pub fn to_limited(picture: &mut gst::Buffer, info: &gst_video::VideoInfo) -> Result<(), Failure> {

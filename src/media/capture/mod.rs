@@ -31,8 +31,8 @@ mod tests;
 use cuebox_core::director::{self, CaptureSource};
 use cuebox_core::ids::SlotId;
 
-use super::actor::{Failure, Mailbox, Part};
-use super::{Context, Reporter};
+use super::context::{Context, Reporter};
+use super::part::{Failure, Mailbox, Part};
 
 /// The pipeline of a slot's picture, and of the sound that comes with it.
 pub fn build(

@@ -4,8 +4,8 @@ use cuebox_core::device::PixelFormat;
 use gst::prelude::*;
 
 use super::levels;
-use crate::media::Context;
-use crate::media::actor::Failure;
+use crate::media::context::Context;
+use crate::media::part::Failure;
 use crate::media::picture::let_pool_shrink;
 
 /// Decoded video of any size, rate and colour → NV12 in the show's size and colours, at the source's own rate, into an

@@ -8,7 +8,7 @@ use cuebox_core::retime::{Placement, Retimer};
 use cuebox_core::time::Mono;
 
 use super::outlet::PicturePusher;
-use crate::media::Context;
+use crate::media::context::Context;
 
 pub struct OntoGrid {
     context: Context,

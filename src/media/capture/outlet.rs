@@ -9,10 +9,10 @@ use cuebox_core::ids::SlotId;
 use cuebox_core::time::Mono;
 use gst::prelude::*;
 
-use crate::media::actor::Failure;
+use crate::media::context::{Context, Reporter};
 use crate::media::links::{Link, Publication};
+use crate::media::part::Failure;
 use crate::media::timing::{CHANNELS, SAMPLE_RATE, ns_of_sample, sample_at_ns};
-use crate::media::{Context, Reporter};
 
 /// Pictures are large, and whoever shows them has the next one soon.
 const MOST_PICTURES: u64 = 8;

@@ -16,9 +16,9 @@ use gst::prelude::*;
 
 use super::chain::make;
 use super::sound_line::{SoundLine, encoder_caps};
-use crate::media::Context;
-use crate::media::actor::Failure;
+use crate::media::context::Context;
 use crate::media::links::{Link, Subscription};
+use crate::media::part::Failure;
 use crate::media::timing::sample_at;
 
 /// Samples that one packet decodes to.

@@ -21,7 +21,7 @@ use gst::prelude::*;
 
 use super::encoders::{self, Input, Known};
 use super::pick::Pick;
-use crate::media::actor::Failure;
+use crate::media::part::Failure;
 use crate::media::timing::{ShowFormat, Timing};
 
 /// An encoder that does not let go of a picture, or of what it holds, within this time has hung.

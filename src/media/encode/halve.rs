@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use cuebox_core::ids::SlotId;
 use gst::prelude::*;
 
-use crate::media::Context;
+use crate::media::context::Context;
 
 /// The switch at one encode.
 pub struct Halver(Arc<AtomicBool>);

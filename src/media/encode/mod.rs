@@ -27,10 +27,11 @@ use std::sync::{Mutex, PoisonError};
 use cuebox_core::director::{self, EncodeJob, Fact, PictureSize};
 use gst::prelude::*;
 
-use super::actor::{Failure, Mailbox, Part};
+use super::context::{Context, Reporter};
+use super::lag;
 use super::links::{Depth, Link, Publication, Subscription};
+use super::part::{Failure, Mailbox, Part};
 use super::plan::Wish;
-use super::{Context, Reporter, lag};
 
 pub use chain::{access_units, make};
 pub use encoders::KNOWN;

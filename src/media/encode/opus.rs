@@ -13,9 +13,9 @@ use gst::prelude::*;
 
 use super::chain::make;
 use super::sound_line::{SoundLine, encoder_caps};
-use crate::media::Context;
-use crate::media::actor::Failure;
+use crate::media::context::Context;
 use crate::media::links::{Link, Subscription};
+use crate::media::part::Failure;
 use crate::media::timing::{SAMPLE_RATE, sample_at};
 
 /// What has not come this long after its picture becomes silence. Longer than the mixers wait (two frames), short enough

@@ -12,10 +12,11 @@ use gst_base::prelude::*;
 
 use super::live_source;
 use super::switcher::{Layer, Switcher};
-use crate::media::actor::{Failure, Mailbox};
+use crate::media::context::{Context, Reporter};
+use crate::media::lag;
 use crate::media::links::{Depth, Link, Subscription};
+use crate::media::part::{Failure, Mailbox};
 use crate::media::picture::let_pool_shrink;
-use crate::media::{Context, Reporter, lag};
 
 /// Pictures that may wait in front of the mixer: the delay budget, one that is being mixed, one that arrives.
 const INPUT_FRAMES: u64 = 4;

@@ -20,11 +20,11 @@ mod switcher;
 #[cfg(test)]
 mod tests;
 
-use super::actor::{Failure, Mailbox, Part};
+use super::context::{Context, Reporter};
 use super::links::{Link, Publication};
+use super::part::{Failure, Mailbox, Part};
 use super::plan::Wish;
 use super::ticker::Ticker;
-use super::{Context, Reporter};
 use cuebox_core::director;
 
 use mixer::Mixer;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use cuebox_core::director::Slate;
 
-use crate::media::Context;
+use crate::media::context::Context;
 use crate::media::picture::text::render;
 use crate::media::picture::{Colour, Painting, Rect, TextStyle, Weight};
 

@@ -10,9 +10,9 @@ use gst::prelude::*;
 
 use super::gain::Gain;
 use super::live_source;
-use crate::media::Context;
-use crate::media::actor::Failure;
+use crate::media::context::Context;
 use crate::media::links::{Depth, Link, Subscription};
+use crate::media::part::Failure;
 use crate::media::timing::{CHANNELS, sample_at, time_of_sample};
 
 /// The longest delay that a slot's sound may have, and what then waits in front of the mixer.

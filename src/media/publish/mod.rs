@@ -32,8 +32,8 @@ mod words;
 use cuebox_core::config::LegTarget;
 use cuebox_core::director;
 
-use super::actor::{Failure, Mailbox, Part};
-use super::{Context, Reporter};
+use super::context::{Context, Reporter};
+use super::part::{Failure, Mailbox, Part};
 
 pub fn build(
     context: &Context,

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use crate::media::actor::{Failure, Mailbox};
+use crate::media::part::{Failure, Mailbox};
 
 /// The first thing that went wrong; what follows from it is not told.
 #[derive(Debug, Default)]
@@ -15,7 +15,7 @@ impl Outcome {
         mailbox.nudge();
     }
 
-    /// For [`crate::media::actor::Part::nudged`]: an error once something went wrong.
+    /// For [`crate::media::part::Part::nudged`]: an error once something went wrong.
     pub fn result(&self) -> Result<(), Failure> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take().map_or(Ok(()), Err)
     }

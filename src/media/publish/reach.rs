@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use cuebox_core::director::ErrorClass;
 
-use crate::media::actor::Failure;
+use crate::media::part::Failure;
 
 /// The system's resolver has no bound of its own that a leg could wait for.
 const RESOLVE_LIMIT: Duration = Duration::from_secs(5);

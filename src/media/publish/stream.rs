@@ -16,11 +16,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use cuebox_core::director::EncodeJob;
 use gst::prelude::*;
 
-use crate::media::Context;
-use crate::media::actor::Failure;
+use crate::media::context::Context;
 use crate::media::encode::aac::{AacTrack, Packet};
 use crate::media::encode::make;
 use crate::media::links::{Depth, Link, Subscription};
+use crate::media::part::Failure;
 use crate::media::timing::{sample_at, time_of_sample};
 
 /// More than this waiting for the server is dropped.

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::file::Ledger;
-use crate::media::{Context, Reporter};
+use crate::media::context::{Context, Reporter};
 
 /// Rates are taken over this long: a few fragments.
 const WINDOW: Duration = Duration::from_secs(2);

@@ -34,11 +34,11 @@ use std::time::Duration;
 use cuebox_core::director;
 use cuebox_core::ids::Track;
 
-use super::actor::{Failure, Mailbox, Part};
+use super::context::{Context, Reporter};
 use super::encode::aac::AacTrack;
 use super::links::{Link, Subscription};
+use super::part::{Failure, Mailbox, Part};
 use super::plan::Wish;
-use super::{Context, Reporter};
 use outbox::Outbox;
 use segmenter::{Item, Segmenter, Unit};
 

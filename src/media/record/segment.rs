@@ -22,11 +22,11 @@ use gst::prelude::*;
 use super::file::{Ledger, SegmentFile};
 use super::forgotten;
 use super::sink::FileSink;
-use crate::media::Reporter;
-use crate::media::actor::Failure;
+use crate::media::context::Reporter;
 use crate::media::encode::aac::{PACKET, Packet};
 use crate::media::encode::make;
 use crate::media::names;
+use crate::media::part::Failure;
 use crate::media::priority::Rank;
 use crate::media::timing::time_of_sample;
 

@@ -19,11 +19,11 @@ use super::cutter::{Cutter, Step};
 use super::gauge::RateGauge;
 use super::outbox::Outbox;
 use super::segment::{Beginning, Segment, disk_failure};
-use crate::media::actor::Failure;
+use crate::media::context::{Context, Reporter};
 use crate::media::encode::aac::{AacTrack, Packet};
 use crate::media::links::Link;
+use crate::media::part::Failure;
 use crate::media::timing::sample_at;
-use crate::media::{Context, Reporter};
 
 /// Packets kept for the next segment's beginning: the sound may be this far ahead of the encoded picture (2.7 s).
 const RECENT: usize = 128;

@@ -19,13 +19,14 @@ use serde::{Deserialize, Serialize};
 use crate::config::{Config, SlotConfig, Source};
 use crate::device::Camera;
 use crate::ids::{Epoch, Port, SlotId};
+use crate::job::Job;
 use crate::settings::KnownCamera;
 use crate::status::{Severity, SlotState, SlotStatus, SpareCamera};
 use crate::time::Mono;
 use crate::usb;
 
 use super::context::Context;
-use super::event::{Fact, Job};
+use super::event::Fact;
 use super::field::Field;
 use super::timers::Reason;
 

@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::Config;
 use crate::grid::{FrameIndex, Grid};
 use crate::ids::{Epoch, ShowId, SlotId, Track};
+use crate::job::EncodeJob;
 use crate::status::Severity;
 use crate::timeline::What;
 
@@ -32,7 +33,7 @@ use super::backoff::{Backoff, Pace};
 use super::context::{Cause, Context, News};
 use super::effect::VaultOp;
 use super::encodes::Encodes;
-use super::event::{EncodeJob, FoundShow};
+use super::event::FoundShow;
 use super::library::Library;
 use super::timers::Reason;
 use super::wanted::Picture;

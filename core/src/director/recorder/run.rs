@@ -12,9 +12,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::director::event::{EncodeJob, Sealed};
+use crate::director::event::Sealed;
 use crate::grid::FrameIndex;
 use crate::ids::{Epoch, Track};
+use crate::job::EncodeJob;
 use crate::time::Mono;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

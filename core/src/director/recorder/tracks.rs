@@ -9,13 +9,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::ids::{Epoch, SegmentId, SlotId, Track};
+use crate::job::EncodeJob;
 use crate::status::Severity;
 
 use super::super::backoff::{Backoff, Pace};
 use super::super::context::{Context, Silence};
 use super::super::effect::VaultOp;
 use super::super::encodes::Encodes;
-use super::super::event::{EncodeJob, Fact, Sealed};
+use super::super::event::{Fact, Sealed};
 use super::super::library::Library;
 use super::super::timers::Reason;
 use super::super::words;

@@ -20,13 +20,14 @@ use serde::{Deserialize, Serialize};
 use crate::config::units::show_bitrate;
 use crate::config::{LegConfig, LegTarget};
 use crate::ids::{Epoch, LegId};
+use crate::job::Medium;
 use crate::rate::{SoundStep, usable};
 use crate::status::{LegState, Severity};
 use crate::time::Mono;
 
 use super::super::backoff::Backoff;
 use super::super::context::{Context, Silence};
-use super::super::event::{ErrorClass, Fact, Medium};
+use super::super::event::{ErrorClass, Fact};
 use super::super::timers::Reason;
 use super::super::words;
 use super::policy::{self, Kind};

@@ -64,6 +64,21 @@ fn until_recorded(world: &mut World, job: &Job, slots: &[u8]) {
     panic!("{:?} are recorded", recorded(world));
 }
 
+/// The encodes of all slots that are still recorded lag alike until only these are.
+#[track_caller]
+fn slots_lag_until_recorded(world: &mut World, slots: &[u8]) {
+    for _ in 0..100 {
+        if recorded(world) == slots {
+            return;
+        }
+        for number in recorded(world) {
+            world.fact(Job::Encode(EncodeJob::Slot(slot(number))), Fact::Lags(BEHIND));
+        }
+        world.pass(SECOND / 2);
+    }
+    panic!("{:?} are recorded", recorded(world));
+}
+
 fn why(world: &World, job: &str) -> String {
     let encodes = world.status().encodes;
     encodes.into_iter().find(|it| it.job == job).and_then(|it| it.why).unwrap_or_default()
@@ -208,24 +223,33 @@ fn slots_are_given_up_by_priority_and_the_one_on_air_last() {
     world.until("it records", SECOND * 30, |world| recorded(world).len() == 5);
     assert_eq!(world.ask(Command::Cut { slot: slot(4) }), Answer::Done);
     world.pass(SECOND * 12);
-    let job = &Job::Encode(EncodeJob::Slot(slot(1)));
     for left in [&[1, 3, 4, 5][..], &[1, 3, 4], &[1, 4]] {
-        until_recorded(&mut world, job, left);
+        slots_lag_until_recorded(&mut world, left);
     }
     // Whoever is cut to is recorded by the program: no file ends or begins for it.
     assert_eq!(world.ask(Command::Cut { slot: slot(5) }), Answer::Done);
     world.pass(SECOND);
     assert_eq!(recorded(&world), [1, 4]);
-    until_recorded(&mut world, job, &[1]);
-    world.fact(job.clone(), Fact::Lags(FINE));
+    slots_lag_until_recorded(&mut world, &[1]);
+    world.fact(Job::Encode(EncodeJob::Slot(slot(1))), Fact::Lags(FINE));
     world.until("the last that went comes first", SECOND * 15, |world| recorded(world) == [1, 4]);
+}
+
+#[test]
+fn a_slot_that_lags_alone_is_the_one_that_is_given_up() {
+    let mut world = show();
+    let before = world.wanted().clone();
+    let job = &Job::Encode(EncodeJob::Slot(slot(2)));
+    until_recorded(&mut world, job, &[1, 3, 4, 5]);
+    world.pass(SECOND * 8);
+    assert_eq!(recorded(&world), [1, 3, 4, 5], "the others keep up");
+    the_program_goes_on(&world, &before);
 }
 
 #[test]
 fn a_slot_that_is_configured_no_longer_is_not_told_as_given_up() {
     let mut world = show();
-    let job = &Job::Encode(EncodeJob::Slot(slot(1)));
-    until_recorded(&mut world, job, &[1, 2, 3, 4]);
+    slots_lag_until_recorded(&mut world, &[1, 2, 3, 4]);
     let mut config = world.director.config().clone();
     config.slots.remove(&slot(5));
     world.send(Command::Reload);

@@ -21,9 +21,9 @@ use cuebox_core::ids::SlotId;
 use gst::prelude::*;
 
 use super::outlet::{self, Outlet};
-use crate::media::actor::{Failure, Mailbox, Part};
+use crate::media::context::{Context, Reporter};
+use crate::media::part::{Failure, Mailbox, Part};
 use crate::media::ticker::Ticker;
-use crate::media::{Context, Reporter};
 use pace::Pace;
 use reader::{Outcome, Reader};
 use shelf::{Feed, Shelf};

@@ -12,11 +12,12 @@ use gst::prelude::*;
 
 use super::left_open;
 use super::shelf::Shelf;
-use crate::media::actor::{Failure, Mailbox};
+use crate::media::bus;
 use crate::media::capture::normalise::{self, running_time};
+use crate::media::context::Context;
 use crate::media::names::Name;
+use crate::media::part::{Failure, Mailbox};
 use crate::media::priority::Rank;
-use crate::media::{Context, bus};
 
 pub enum Outcome {
     Ended,

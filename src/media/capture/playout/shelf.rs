@@ -9,11 +9,11 @@ use cuebox_core::grid::FrameIndex;
 use cuebox_core::ids::SlotId;
 
 use super::pace::Pace;
-use crate::media::Context;
-use crate::media::actor::Mailbox;
 use crate::media::capture::onto_grid::OntoGrid;
 use crate::media::capture::outlet::{PicturePusher, SoundPusher, first_sample};
 use crate::media::capture::sound_clock::SoundClock;
+use crate::media::context::Context;
+use crate::media::part::Mailbox;
 use crate::media::timing::{CHANNELS, SAMPLE_RATE};
 
 /// Pictures ahead: a third of a second at 30 fps, in which a file is sought back to its start.

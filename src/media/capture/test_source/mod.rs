@@ -11,9 +11,9 @@ use cuebox_core::grid::FrameIndex;
 use cuebox_core::ids::SlotId;
 
 use super::outlet::{self, Outlet, PicturePusher, SoundPusher, first_sample};
-use crate::media::actor::{Failure, Part};
+use crate::media::context::{Context, Reporter};
+use crate::media::part::{Failure, Part};
 use crate::media::ticker::Ticker;
-use crate::media::{Context, Reporter};
 use picture::TestPicture;
 use tone::Tone;
 

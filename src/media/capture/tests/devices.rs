@@ -8,9 +8,10 @@ use cuebox_core::time::Mono;
 use gst::prelude::*;
 
 use super::stage::{FPS, Running, Stage, assert_contiguous, failed, first_buffer, slot};
-use crate::media::actor::{Actor, Mailbox, Part};
+use crate::media::actor::Actor;
 use crate::media::capture::camera::Camera;
 use crate::media::capture::card::Card;
+use crate::media::part::{Mailbox, Part};
 use crate::media::plan::Wish;
 
 /// Plays a camera whose pictures are given by `push`, which is called with each number and its time.

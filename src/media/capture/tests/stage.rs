@@ -9,9 +9,9 @@ use cuebox_core::ids::{Epoch, SlotId};
 use gst::prelude::*;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::media::Context;
 use crate::media::actor::Actor;
 use crate::media::capture::test_source::marks::{self, Marks};
+use crate::media::context::Context;
 use crate::media::links::{Depth, Link, Links, Subscription};
 use crate::media::plan::Wish;
 use crate::media::timing::{ShowFormat, Timing};

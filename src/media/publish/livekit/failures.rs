@@ -5,7 +5,7 @@ use cuebox_core::credentials::{CredentialError, jwt};
 use cuebox_core::director::ErrorClass;
 use livekit_protocol::{DisconnectReason, LeaveRequest};
 
-use crate::media::actor::Failure;
+use crate::media::part::Failure;
 use crate::media::publish::words;
 
 /// Bytes of a server's words that are read.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use livekit_protocol::signal_response::Message as Response;
 
 use super::socket::{Door, Socket};
-use crate::media::actor::Failure;
+use crate::media::part::Failure;
 
 /// Tries to resume lie this far apart at first, and never further than the second.
 const RESUME_FIRST: Duration = Duration::from_millis(300);

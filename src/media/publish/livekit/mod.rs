@@ -36,10 +36,10 @@ use cuebox_core::ids::SlotId;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use super::webrtc::{self, Listener, Peer, SoundTrack, VideoTrack};
-use crate::media::actor::{Failure, Handled, Mailbox, Part};
+use crate::media::context::{Context, Reporter};
 use crate::media::links::Link;
+use crate::media::part::{Failure, Handled, Mailbox, Part};
 use crate::media::plan::Wish;
-use crate::media::{Context, Reporter};
 use answering::Approach;
 use shared::{Announced, Order, Setup, Shared};
 

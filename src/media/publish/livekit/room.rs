@@ -11,7 +11,7 @@ use proto::participant_info::{Kind, State};
 use proto::signal_response::Message as Response;
 
 use super::failures;
-use crate::media::actor::Failure;
+use crate::media::part::Failure;
 
 /// More participants than this are not followed one by one.
 const MAX_PARTICIPANTS: usize = 10_000;

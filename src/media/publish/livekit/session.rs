@@ -36,7 +36,7 @@ use super::room::Room;
 use super::shared::{Announced, Order, Setup};
 use super::socket::{Door, Socket};
 use super::{announce, failures};
-use crate::media::actor::Failure;
+use crate::media::part::Failure;
 use crate::media::publish::webrtc::{Gauge, IceServer, tunnel};
 
 /// From the welcome to media.

@@ -9,10 +9,10 @@ use cuebox_core::director::{Medium, OnAir};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::answering::Approach;
-use crate::media::actor::{Failure, Mailbox};
+use crate::media::context::{Context, Reporter};
+use crate::media::part::{Failure, Mailbox};
 use crate::media::publish::outcome::Outcome;
 use crate::media::publish::webrtc::{IceServer, News, Peer, Reply};
-use crate::media::{Context, Reporter};
 
 /// What a session is told.
 pub enum Order {

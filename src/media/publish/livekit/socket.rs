@@ -22,7 +22,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::failures;
-use crate::media::actor::Failure;
+use crate::media::part::Failure;
 use crate::media::publish::{reach, tls};
 
 /// The whole of name, connection, TLS and upgrade.

@@ -15,11 +15,11 @@ use super::outlet::{Kind, Outlet};
 use super::session::{News, Session};
 use super::target::{self, Target};
 use super::wire::{End, Wire};
-use crate::media::actor::{Failure, Mailbox};
+use crate::media::context::{Context, Reporter};
+use crate::media::part::{Failure, Mailbox};
 use crate::media::publish::outcome::Outcome;
 use crate::media::publish::rate::Rate;
 use crate::media::publish::{reach, tls};
-use crate::media::{Context, Reporter};
 
 /// From the TCP connection to the server's acceptance.
 const ACCEPT_LIMIT: Duration = Duration::from_secs(10);

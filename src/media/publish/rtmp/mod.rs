@@ -40,8 +40,8 @@ use std::sync::atomic::Ordering;
 use cuebox_core::director;
 
 use super::stream::Stream;
-use crate::media::actor::{Failure, Mailbox, Part};
-use crate::media::{Context, Reporter};
+use crate::media::context::{Context, Reporter};
+use crate::media::part::{Failure, Mailbox, Part};
 use connection::{Connection, State};
 use outlet::Outlet;
 

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use rustix::event::{EventfdFlags, eventfd};
 
 use super::flv;
-use crate::media::actor::Failure;
+use crate::media::part::Failure;
 use crate::media::publish::stream::Taker;
 
 pub struct Outlet {

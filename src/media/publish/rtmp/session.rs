@@ -16,7 +16,7 @@ use cuebox_core::director::ErrorClass;
 
 use super::amf::{self, Value};
 use super::chunks::{self, CHUNK, Message, Reader, Wrong};
-use crate::media::actor::Failure;
+use crate::media::part::Failure;
 use crate::media::publish::words;
 
 /// The server is to acknowledge each so many bytes: about four times a second at 1 Mbit/s.

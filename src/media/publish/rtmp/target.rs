@@ -6,7 +6,7 @@ use cuebox_core::director::ErrorClass;
 
 use super::connection::credentials_failure;
 use super::session::Place;
-use crate::media::actor::Failure;
+use crate::media::part::Failure;
 
 const DEFAULT_PORT: u16 = 1935;
 const DEFAULT_TLS_PORT: u16 = 443;

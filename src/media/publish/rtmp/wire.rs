@@ -15,7 +15,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::ioctl::{Getter, ioctl};
 use rustls::ClientConnection;
 
-use crate::media::actor::Failure;
+use crate::media::part::Failure;
 
 /// Bytes that the kernel takes beyond what is on its way.
 const UNSENT: u32 = 32 * 1024;

@@ -29,9 +29,9 @@ use gst::prelude::*;
 
 use super::outcome::Outcome;
 use super::stream::{Stream, Taker, ask_for_key_frame};
-use crate::media::actor::{Failure, Handled, Mailbox, Part};
+use crate::media::context::{Context, Reporter};
 use crate::media::encode::{access_units, make};
-use crate::media::{Context, Reporter};
+use crate::media::part::{Failure, Handled, Mailbox, Part};
 use watch::Watch;
 
 struct SrtPart {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use cuebox_core::director::ErrorClass;
 
-use crate::media::actor::Failure;
+use crate::media::part::Failure;
 use crate::media::publish::reach::{explain, resolve};
 
 const LIMIT: Duration = Duration::from_secs(3);

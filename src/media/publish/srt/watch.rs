@@ -11,9 +11,9 @@ use gst::prelude::*;
 
 use super::State;
 use super::reach::reach;
-use crate::media::actor::Mailbox;
+use crate::media::context::{Context, Reporter};
+use crate::media::part::Mailbox;
 use crate::media::publish::rate::Rate;
-use crate::media::{Context, Reporter};
 
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 

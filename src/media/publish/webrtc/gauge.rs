@@ -7,8 +7,8 @@ use cuebox_core::ids::LegId;
 use cuebox_core::status::LinkQuality;
 
 use super::feedback::{Counters, Loss};
+use crate::media::context::{Context, Reporter};
 use crate::media::publish::rate::Rate;
-use crate::media::{Context, Reporter};
 
 /// Estimates that rise are told at most this often.
 const TELL_EVERY: Duration = Duration::from_millis(200);

@@ -13,8 +13,8 @@ use gst_webrtc::{WebRTCSDPType, WebRTCSessionDescription};
 use super::ice::{self, IceServer};
 use super::peer::complaint;
 use super::sdp;
-use crate::media::actor::Failure;
 use crate::media::encode::make;
+use crate::media::part::Failure;
 
 /// What it has to say to the other side.
 #[derive(Clone, Debug, PartialEq, Eq)]

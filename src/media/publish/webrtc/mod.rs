@@ -46,8 +46,8 @@ use std::time::Duration;
 
 use cuebox_core::director::{EncodeJob, ErrorClass};
 
-use crate::media::Context;
-use crate::media::actor::Failure;
+use crate::media::context::Context;
+use crate::media::part::Failure;
 
 /// The stream's rate when no encode runs yet that says how much it makes.
 const STREAM_BPS: u64 = 2_000_000;

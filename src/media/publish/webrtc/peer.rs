@@ -14,8 +14,8 @@ use super::handed;
 use super::ice::{self, IceServer};
 use super::pacer::Pacer;
 use super::sdp::{self, SdpError};
-use crate::media::actor::Failure;
 use crate::media::encode::make;
+use crate::media::part::Failure;
 
 /// More than this waiting on the data channel: the next message is not sent.
 const MAX_WAITING_BYTES: u64 = 64 * 1024;

@@ -9,11 +9,11 @@ use gst_rtp::prelude::*;
 use gst_webrtc::{WebRTCRTPTransceiver, WebRTCRTPTransceiverDirection};
 
 use super::peer::Peer;
-use crate::media::Context;
-use crate::media::actor::Failure;
+use crate::media::context::Context;
 use crate::media::encode::make;
 use crate::media::encode::opus::OpusTrack;
 use crate::media::links::{Depth, Link, Subscription};
+use crate::media::part::Failure;
 
 pub(super) const VIDEO_TYPE: i32 = 96;
 pub(super) const SOUND_TYPE: i32 = 97;

@@ -11,7 +11,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderValue, LOCATION};
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Response};
 
-use crate::media::actor::Failure;
+use crate::media::part::Failure;
 use crate::media::publish::{tls, words};
 
 const CONNECT: Duration = Duration::from_secs(5);

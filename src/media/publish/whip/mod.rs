@@ -20,10 +20,10 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use super::outcome::Outcome;
 use super::webrtc::{self, Peer, SoundTrack, VideoTrack};
-use crate::media::actor::{Failure, Handled, Mailbox, Part};
+use crate::media::context::{Context, Reporter};
 use crate::media::links::Link;
+use crate::media::part::{Failure, Handled, Mailbox, Part};
 use crate::media::plan::Wish;
-use crate::media::{Context, Reporter};
 use session::{Order, Setup};
 
 /// Picture and sound of one origin.

@@ -22,10 +22,10 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::Shared;
 use super::http::{Endpoint, Session};
-use crate::media::actor::{Failure, Mailbox};
+use crate::media::context::{Context, Reporter};
+use crate::media::part::{Failure, Mailbox};
 use crate::media::publish::reach;
 use crate::media::publish::webrtc::{Connection, Gauge, IceServer, News, Peer, tunnel};
-use crate::media::{Context, Reporter};
 
 /// For the offer and its candidates.
 const OFFER_LIMIT: Duration = Duration::from_secs(5);

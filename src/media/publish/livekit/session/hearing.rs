@@ -8,7 +8,7 @@ use livekit_protocol as proto;
 use proto::signal_request::Message as Request;
 
 use super::{SILENT, Session, no_media, unix_ms};
-use crate::media::actor::Failure;
+use crate::media::part::Failure;
 use crate::media::publish::livekit::answering::Approach;
 use crate::media::publish::livekit::line::{Heard, Signal};
 use crate::media::publish::livekit::room::Act;

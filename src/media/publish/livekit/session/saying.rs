@@ -4,7 +4,7 @@ use livekit_protocol as proto;
 use proto::signal_request::Message as Request;
 
 use super::Session;
-use crate::media::actor::Failure;
+use crate::media::part::Failure;
 use crate::media::publish::livekit::announce;
 use crate::media::publish::livekit::line::Signal;
 use crate::media::publish::livekit::shared::Order;
