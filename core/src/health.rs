@@ -12,7 +12,19 @@
 //!
 //! [`connection_quality`] is another number: what the platforms that show cameras count.
 
-use crate::director::Look;
+use serde::{Deserialize, Serialize};
+
+/// What a source's pictures look like, whatever its counters say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Look {
+    #[default]
+    Moving,
+    /// The very same picture for seconds: a real camera's has noise.
+    Still,
+    /// Nothing but black.
+    Black,
+}
 
 /// What the director knows of a slot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -199,7 +199,8 @@ impl Links {
         producer.last_sample()
     }
 
-    pub(super) fn repeats(&self) -> Repeats {
+    /// Frames that stand for a picture that there was not.
+    pub fn repeats(&self) -> Repeats {
         self.table().repeats.clone()
     }
 

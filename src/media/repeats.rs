@@ -10,8 +10,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use cuebox_core::grid::FrameIndex;
 use cuebox_core::ids::SlotId;
 
-use super::links::Links;
-
 /// Runs that are remembered of each slot; at one lost picture a second they reach back eighteen hours.
 const LIMIT: usize = 65_536;
 /// A capture is a few frames ahead of the encode, so both write runs of their own at the same time.
@@ -84,25 +82,15 @@ impl Runs {
 }
 
 impl Repeats {
-    fn note(&self, slot: SlotId, frame: FrameIndex) {
+    /// This frame of the slot repeats the one before.
+    pub fn note(&self, slot: SlotId, frame: FrameIndex) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(slot).or_default().note(frame.0);
     }
 
-    fn between(&self, slot: SlotId, from: FrameIndex, to: FrameIndex) -> u64 {
+    /// How many frames of the slot do so, from `from` on and before `to`.
+    pub fn between(&self, slot: SlotId, from: FrameIndex, to: FrameIndex) -> u64 {
         let slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         slots.get(&slot).map_or(0, |runs| runs.between(from.0, to.0))
-    }
-}
-
-impl Links {
-    /// This frame of the slot repeats the one before.
-    pub fn note_repeated(&self, slot: SlotId, frame: FrameIndex) {
-        self.repeats().note(slot, frame);
-    }
-
-    /// How many frames of the slot do so, from `from` on and before `to`.
-    pub fn repeated_between(&self, slot: SlotId, from: FrameIndex, to: FrameIndex) -> u64 {
-        self.repeats().between(slot, from, to)
     }
 }
 
@@ -112,17 +100,18 @@ mod tests {
 
     #[test]
     fn repeats_are_counted_within_their_bounds() {
-        let links = Links::default();
+        let repeats = Repeats::default();
         let slot = SlotId::new(2).unwrap();
         for frame in [10, 20, 15, 20, 30] {
-            links.note_repeated(slot, FrameIndex(frame));
+            repeats.note(slot, FrameIndex(frame));
         }
         let table = [(0, 100, 4), (10, 30, 3), (11, 20, 1), (31, 90, 0), (30, 10, 0)];
         for (from, to, count) in table {
-            assert_eq!(links.repeated_between(slot, FrameIndex(from), FrameIndex(to)), count, "{from}..{to}");
+            assert_eq!(repeats.between(slot, FrameIndex(from), FrameIndex(to)), count, "{from}..{to}");
         }
-        assert_eq!(links.repeated_between(SlotId::new(1).unwrap(), FrameIndex(0), FrameIndex(100)), 0);
+        assert_eq!(repeats.between(SlotId::new(1).unwrap(), FrameIndex(0), FrameIndex(100)), 0);
     }
+
     #[test]
     fn an_hour_at_half_the_rate_beside_lost_pictures_is_a_few_runs() {
         let mut runs = Runs::default();

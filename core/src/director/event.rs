@@ -9,6 +9,7 @@ use crate::command::Envelope;
 use crate::config::Config;
 use crate::device::{Camera, Encoders};
 use crate::grid::FrameIndex;
+use crate::health::Look;
 use crate::ids::{CommandId, Epoch, Port, SegmentId, ShowId, SwitchId, Ticket, Track};
 use crate::job::{Job, Medium};
 use crate::overload::Lag;
@@ -152,18 +153,6 @@ pub enum Fact {
         medium: Medium,
         on: bool,
     },
-}
-
-/// What a source's pictures look like, whatever its counters say.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Look {
-    #[default]
-    Moving,
-    /// The very same picture for seconds: a real camera's has noise.
-    Still,
-    /// Nothing but black.
-    Black,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -65,11 +65,12 @@ use crate::settings::ShowSettings;
 use crate::status::{MqttStatus, Severity, Status};
 use crate::time::Mono;
 
+pub use crate::health::Look;
 pub use crate::job::{EncodeJob, Job, Medium};
 pub use crate::picture_size::PictureSize;
 pub(crate) use answers::fingerprint;
 pub use effect::{Effect, NewShow, Report, VaultOp};
-pub use event::{ErrorClass, Event, Fact, FoundShow, Look, PanelReport, Progress, Sealed, StoredSegment, VaultFact};
+pub use event::{ErrorClass, Event, Fact, FoundShow, PanelReport, Progress, Sealed, StoredSegment, VaultFact};
 pub use memory::{REMEMBERED, SeenCommand};
 pub use timers::Reason;
 pub use wanted::{

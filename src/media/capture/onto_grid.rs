@@ -36,7 +36,7 @@ impl OntoGrid {
         if let Some(previous) = &self.previous {
             for index in first..show.index.0 {
                 if index >= show.index.0 - show.lost {
-                    self.context.links.note_repeated(self.slot, FrameIndex(index));
+                    self.context.links.repeats().note(self.slot, FrameIndex(index));
                 }
                 if !place((FrameIndex(index), previous.clone())) {
                     return false;

@@ -35,7 +35,7 @@ impl Halver {
                 && number.0 + 1 == frame.0
             {
                 *buffer = again(&picture, buffer);
-                context.links.note_repeated(slot, frame);
+                context.links.repeats().note(slot, frame);
             }
             gst::PadProbeReturn::Ok
         });

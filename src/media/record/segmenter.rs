@@ -245,7 +245,7 @@ impl Segmenter {
     fn close(&mut self, end: FrameIndex) {
         let Some(mut segment) = self.state.open.take() else { return };
         if let Track::Slot(slot) = self.track {
-            segment.repeated = self.context.links.repeated_between(slot, segment.first, end);
+            segment.repeated = self.context.links.repeats().between(slot, segment.first, end);
         }
         segment.end_pictures(self.sample_of(end));
         self.state.ending.push(segment);

@@ -57,7 +57,7 @@ fn a_camera_of_another_rate_shape_and_colour_space_fills_every_frame() {
         assert!(picture.flash <= 17, "a border keeps 4:3 in shape: {}", picture.flash);
     }
     let (first, last) = (pictures[0].index, FrameIndex(pictures[pictures.len() - 1].index.0 + 1));
-    assert_eq!(stage.context.links.repeated_between(slot(2), first, last), 0, "a conversion is no loss");
+    assert_eq!(stage.context.links.repeats().between(slot(2), first, last), 0, "a conversion is no loss");
     camera.pipeline().set_state(gst::State::Null).unwrap();
 }
 
@@ -77,7 +77,7 @@ fn a_picture_that_a_camera_lost_is_repeated_and_noted_and_a_longer_absence_is_a_
     let indexes: Vec<u64> = pictures.iter().map(|picture| picture.index.0 - first).collect();
     assert_eq!(indexes, (0..50).chain(70..90).collect::<Vec<u64>>());
     let noted =
-        |from, to| stage.context.links.repeated_between(slot(2), FrameIndex(first + from), FrameIndex(first + to));
+        |from, to| stage.context.links.repeats().between(slot(2), FrameIndex(first + from), FrameIndex(first + to));
     assert_eq!((noted(0, 20), noted(20, 21), noted(21, 90)), (0, 1, 0));
     camera.pipeline().set_state(gst::State::Null).unwrap();
 }

@@ -191,7 +191,7 @@ fn a_halved_recording_keeps_every_frame_and_repeats_every_other_picture() {
         assert!(!one.frame.is_multiple_of(2), "all encodes repeat the same ones: {one:?}");
     }
     let (first, last) = (repeated[0].frame, repeated[repeated.len() - 1].frame);
-    let counted = |from, to| stage.context.links.repeated_between(slot, FrameIndex(from), FrameIndex(to));
+    let counted = |from, to| stage.context.links.repeats().between(slot, FrameIndex(from), FrameIndex(to));
     assert_eq!(counted(first, last + 1), repeated.len() as u64);
     assert_eq!(counted(0, u64::MAX), repeated.len() as u64);
 }

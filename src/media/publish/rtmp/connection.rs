@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use cuebox_core::config::LegConfig;
-use cuebox_core::credentials::CredentialError;
 use cuebox_core::director::{ErrorClass, Fact};
 use rustls::pki_types::ServerName;
 
@@ -201,15 +200,5 @@ impl Line {
         self.session.close();
         self.out.extend(self.session.take_output());
         let _ = self.wire.write(&mut self.out);
-    }
-}
-
-/// Why a service gave neither address nor key.
-pub fn credentials_failure(error: CredentialError) -> Failure {
-    match error {
-        CredentialError::Expired(why) => Failure::new(ErrorClass::TokenExpired, why),
-        CredentialError::Unavailable(why) | CredentialError::Refused(why) => {
-            Failure::new(ErrorClass::TokenService, why)
-        }
     }
 }

@@ -1,10 +1,9 @@
 //! Where a publication goes: addresses taken apart. Pure but for the service that may have to be asked.
 
 use cuebox_core::config::{LegConfig, LegTarget, RtmpTarget, Secret, Url};
-use cuebox_core::credentials::CredentialSource;
+use cuebox_core::credentials::{CredentialError, CredentialSource};
 use cuebox_core::director::ErrorClass;
 
-use super::connection::credentials_failure;
 use super::session::Place;
 use crate::media::part::Failure;
 
@@ -30,6 +29,16 @@ pub fn of(config: &LegConfig, credentials: &dyn CredentialSource) -> Result<Targ
         }
         LegTarget::Livekit(_) | LegTarget::Srt(_) | LegTarget::Whip(_) => {
             Err(Failure::internal("not an RTMP leg's configuration"))
+        }
+    }
+}
+
+/// Why a service gave neither address nor key.
+fn credentials_failure(error: CredentialError) -> Failure {
+    match error {
+        CredentialError::Expired(why) => Failure::new(ErrorClass::TokenExpired, why),
+        CredentialError::Unavailable(why) | CredentialError::Refused(why) => {
+            Failure::new(ErrorClass::TokenService, why)
         }
     }
 }

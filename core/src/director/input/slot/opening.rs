@@ -4,8 +4,8 @@ use crate::camera_controls;
 use crate::capture_mode;
 use crate::config::Source;
 use crate::director::context::Context;
-use crate::director::event::Look;
 use crate::director::wanted::{Capture, CaptureSource};
+use crate::health::Look;
 use crate::status::Severity;
 
 use super::{Measured, Setting, Slot, State};
