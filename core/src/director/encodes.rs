@@ -356,7 +356,7 @@ impl Encodes {
 }
 
 /// The slot that is encoded; `None`: the program is.
-pub(super) const fn slot_of(job: EncodeJob) -> Option<SlotId> {
+const fn slot_of(job: EncodeJob) -> Option<SlotId> {
     match job {
         EncodeJob::Slot(slot) | EncodeJob::SlotStream(slot) => Some(slot),
         EncodeJob::Stream | EncodeJob::ProgramRecord => None,

@@ -1,7 +1,7 @@
 //! Asks [`crate::overload`] what to give up, for as long as something lags or is given up, and tells why.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,7 @@ use crate::status::Severity;
 use crate::time::Mono;
 
 use super::context::Context;
-use super::encodes::{Encodes, OPENS, is_slot, slot_of};
+use super::encodes::{Encodes, OPENS, is_slot};
 use super::timers::Reason;
 use super::wanted::Picture;
 
@@ -81,13 +81,9 @@ impl Strained {
         self.look(context, judged, next);
     }
 
-    /// Of the slots that are encoded, the last by priority; the one on air after all others. Where one alone is behind,
-    /// that one: its encode is at fault, and no other would be a help.
+    /// Of the slots that are encoded, the last by priority; the one on air after all others. Also where another one alone is
+    /// behind: what encodes this one is a help to that.
     fn next(&self, encodes: &Encodes, config: &Config, on_air: Picture) -> Option<SlotId> {
-        let behind: BTreeSet<_> = self.lags.keys().map(|job| slot_of(*job)).chain(self.mixer.map(|_| None)).collect();
-        if let [Some(alone)] = behind.iter().copied().collect::<Vec<_>>().as_slice() {
-            return Some(*alone);
-        }
         let priority = |slot: SlotId| config.slots.get(&slot).map_or(u32::MAX, |own| own.priority);
         let slots = encodes.slots().filter(|slot| !self.shed_slots().contains(slot));
         slots.min_by_key(|slot| (on_air == Picture::Slot(*slot), Reverse((priority(*slot), *slot))))

@@ -236,13 +236,13 @@ fn slots_are_given_up_by_priority_and_the_one_on_air_last() {
 }
 
 #[test]
-fn a_slot_that_lags_alone_is_the_one_that_is_given_up() {
+fn a_slot_that_lags_alone_has_others_make_room_for_it_by_priority() {
     let mut world = show();
     let before = world.wanted().clone();
-    let job = &Job::Encode(EncodeJob::Slot(slot(2)));
-    until_recorded(&mut world, job, &[1, 3, 4, 5]);
+    until_recorded(&mut world, &Job::Encode(EncodeJob::Slot(slot(2))), &[1, 2, 3, 4]);
+    world.fact(Job::Encode(EncodeJob::Slot(slot(2))), Fact::Lags(FINE));
     world.pass(SECOND * 8);
-    assert_eq!(recorded(&world), [1, 3, 4, 5], "the others keep up");
+    assert_eq!(recorded(&world), [1, 2, 3, 4], "one was enough");
     the_program_goes_on(&world, &before);
 }
 
