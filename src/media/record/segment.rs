@@ -30,7 +30,8 @@ use crate::media::part::Failure;
 use crate::media::priority::Rank;
 use crate::media::timing::time_of_sample;
 
-/// A file that is not finished by then stays as it is: it plays, and is sealed unclean.
+/// A file that is not finished by then is sealed unclean, with what is on disk. It plays; and what its disk is still at may
+/// add a fragment to it, which nobody is told of.
 const SEAL_LIMIT: gst::ClockTime = gst::ClockTime::from_seconds(3);
 /// More than this in memory means that the disk does not follow.
 const BACKLOG: gst::ClockTime = gst::ClockTime::from_seconds(15);
