@@ -338,14 +338,14 @@ impl Director {
             Job::Capture(_) | Job::Sound(_) => self.inputs.fact(&mut self.context, &self.config, job, fact),
             Job::Program => {
                 if let Fact::Lags(lag) = fact {
-                    let judged = Judged { encodes: &self.encodes, program: self.program.running_since() };
+                    let judged = Judged::of(&self.encodes, &self.program);
                     self.strain.mixer_lags(&mut self.context, &judged, *lag);
                 }
                 self.program.fact(&mut self.context, fact);
             }
             Job::Encode(job) => {
                 if let Fact::Lags(lag) = fact {
-                    let judged = Judged { encodes: &self.encodes, program: self.program.running_since() };
+                    let judged = Judged::of(&self.encodes, &self.program);
                     self.strain.lags(&mut self.context, &judged, *job, *lag);
                 }
                 self.encodes.fact(&mut self.context, *job, fact);
@@ -403,7 +403,7 @@ impl Director {
             }
             Reason::EncodeRetries(job) => self.encodes.retry_timer(&mut self.context, *job),
             Reason::OverloadLooks => {
-                let judged = Judged { encodes: &self.encodes, program: self.program.running_since() };
+                let judged = Judged::of(&self.encodes, &self.program);
                 self.strain.look_timer(&mut self.context, &judged, &self.config, self.program.on_air());
             }
             Reason::RecoveryLate => self.recovery_over(),

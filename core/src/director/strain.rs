@@ -14,6 +14,7 @@ use crate::time::Mono;
 
 use super::context::Context;
 use super::encodes::{Encodes, OPENS, is_slot};
+use super::program::Program;
 use super::timers::Reason;
 use super::wanted::Picture;
 
@@ -34,12 +35,16 @@ pub(super) struct Strained {
 
 /// Who may be judged by its lag: what has just started works off what came while it did.
 pub(super) struct Judged<'a> {
-    pub encodes: &'a Encodes,
+    encodes: &'a Encodes,
     /// Since when the program puts out frames.
-    pub program: Option<Mono>,
+    program: Option<Mono>,
 }
 
-impl Judged<'_> {
+impl<'a> Judged<'a> {
+    pub const fn of(encodes: &'a Encodes, program: &Program) -> Self {
+        Self { encodes, program: program.running_since() }
+    }
+
     fn program(&self, context: &Context) -> bool {
         self.program.is_some_and(|since| context.now.since(since) >= OPENS)
     }

@@ -51,17 +51,12 @@ impl Packer {
         if !same_size {
             return None;
         }
-        let fill = |buffer: &mut gst::Buffer| {
-            let mut map = buffer.get_mut()?.map_writable().ok()?;
-            source.convert(from, from_stride, Target::new(&self.show, &mut map)?);
-            drop(map);
-            Some(buffer.clone())
-        };
         let blank = || gst::Buffer::from_mut_slice(vec![0_u8; self.show.size()]);
-        match self.kept.take(blank) {
-            Some(sheet) => fill(&mut sheet.buffer),
-            None => fill(&mut blank()),
-        }
+        self.kept.paint(blank, |buffer, ()| {
+            let mut map = buffer.map_writable().ok()?;
+            source.convert(from, from_stride, Target::new(&self.show, &mut map)?);
+            Some(())
+        })
     }
 }
 

@@ -20,9 +20,9 @@ const ROOM_BYTES: usize = 64 << 20;
 const FEWEST: usize = 16;
 
 /// A picture's buffer, with whatever its painter has to remember of it.
-pub struct Sheet<T> {
-    pub buffer: gst::Buffer,
-    pub note: T,
+struct Sheet<T> {
+    buffer: gst::Buffer,
+    note: T,
     /// Pictures since it was taken last.
     unused: u32,
 }
@@ -35,7 +35,7 @@ pub struct Kept<T> {
 
 impl<T: Default> Kept<T> {
     /// Keeps `most` buffers at most.
-    pub const fn new(most: usize) -> Self {
+    const fn new(most: usize) -> Self {
         Self { sheets: Vec::new(), most }
     }
 
@@ -47,9 +47,28 @@ impl<T: Default> Kept<T> {
         }
     }
 
+    /// The next picture, as `fill` makes it of what a buffer held before and what was noted of that; the buffer is one that
+    /// `blank` makes where none is free, and is kept unless as many are kept as may be. `None` when `fill` gives none.
+    pub fn paint(
+        &mut self,
+        blank: impl Fn() -> gst::Buffer,
+        fill: impl FnOnce(&mut gst::BufferRef, &mut T) -> Option<()>,
+    ) -> Option<gst::Buffer> {
+        let (mut unkept, mut unnoted);
+        let (buffer, note) = match self.take(&blank) {
+            Some(sheet) => (&mut sheet.buffer, &mut sheet.note),
+            None => {
+                (unkept, unnoted) = (blank(), T::default());
+                (&mut unkept, &mut unnoted)
+            }
+        };
+        fill(buffer.get_mut()?, note)?;
+        Some(buffer.clone())
+    }
+
     /// For the next picture: a buffer that nobody reads, nor a copy of it; made by `blank` where there is none. `None`
     /// when as many as may be are being read.
-    pub fn take(&mut self, blank: impl FnOnce() -> gst::Buffer) -> Option<&mut Sheet<T>> {
+    fn take(&mut self, blank: impl FnOnce() -> gst::Buffer) -> Option<&mut Sheet<T>> {
         self.sheets.iter_mut().for_each(|sheet| sheet.unused += 1);
         // The first that is free is taken, so those at the end are the ones that are seldom needed.
         while self.sheets.last().is_some_and(|sheet| sheet.unused > UNUSED) {

@@ -36,22 +36,16 @@ impl TestPicture {
     ) -> Option<gst::Buffer> {
         let Self { scene, background, kept } = self;
         let blank = || gst::Buffer::from_mut_slice(background.data().to_vec());
-        let paint = |buffer: &mut gst::Buffer, drawn: &mut Vec<Rect>| {
-            let writable = buffer.get_mut()?;
-            stamp(writable);
-            let mut map = writable.map_writable().ok()?;
+        kept.paint(blank, |buffer, drawn| {
+            stamp(buffer);
+            let mut map = buffer.map_writable().ok()?;
             let mut canvas = Canvas::over(scene.layout, &mut map)?;
             for rect in drawn.drain(..) {
                 canvas.restore(background, rect);
             }
             scene.paint_moving(&mut canvas, index, pushed_ms, drawn);
-            drop(map);
-            Some(buffer.clone())
-        };
-        match kept.take(blank) {
-            Some(sheet) => paint(&mut sheet.buffer, &mut sheet.note),
-            None => paint(&mut blank(), &mut Vec::new()),
-        }
+            Some(())
+        })
     }
 }
 
